@@ -1,0 +1,88 @@
+"""Checks of what a user connects: one sentence that says what came, and what to do."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from .geometry import Size
+
+_PLACEHOLDER = Size(64, 64)
+
+
+def size_of(image: Tensor) -> Size:
+    """Size of an IMAGE ``[B, H, W, C]`` or a MASK ``[B, H, W]``."""
+    return Size(image.shape[2], image.shape[1])
+
+
+def check_image(image: Tensor, name: str = "image") -> None:
+    """Refuse what is not an IMAGE: float ``[B, H, W, 3 or 4]`` of finite values.
+
+    Raises:
+        ValueError: another shape or type, no pixels, or NaN or infinite values.
+    """
+    if image.ndim != 4 or image.shape[3] not in (3, 4):
+        raise ValueError(
+            f"{name} has shape {list(image.shape)}: expected [batch, height, width, 3 or 4], "
+            "connect an RGB or RGBA IMAGE."
+        )
+    if 0 in image.shape:
+        raise ValueError(f"{name} is empty (shape {list(image.shape)}): connect an IMAGE.")
+    if not image.is_floating_point():
+        raise ValueError(f"{name} has dtype {image.dtype}: expected floating point values in 0..1.")
+    # The sum is NaN or infinite when any value is, and needs no mask the size of the image.
+    if not bool(image.sum(dtype=torch.float32).isfinite()):
+        bad = int((~image.isfinite()).sum())
+        raise ValueError(
+            f"{name} holds {bad} NaN or infinite values: look at the node it comes from "
+            "(often a VAE decoding in half precision: run ComfyUI with --fp32-vae)."
+        )
+
+
+def check_mask(mask: Tensor, image: Tensor, name: str = "mask") -> Tensor:
+    """Bring a mask into the form ``[B, H, W]`` that goes with an image.
+
+    Args:
+        mask: ``[H, W]`` or ``[1 or B, H, W]``; bool and integer masks are taken as 0 or not 0.
+        image: a checked ``[B, H, W, C]``.
+        name: what the input is called in messages.
+
+    Returns:
+        The mask as float32 ``[B, H, W]`` in 0..1 on the image's device; one mask for several images
+        is expanded, not copied.
+
+    Raises:
+        ValueError: another number of axes, size or count than the image's, or NaN in it. The 64x64
+            empty mask which LoadImage gives for pictures without transparency has its own message.
+    """
+    if mask.ndim == 2:
+        mask = mask.unsqueeze(0)
+    if mask.ndim != 3:
+        raise ValueError(
+            f"{name} has shape {list(mask.shape)}: expected [batch, height, width], "
+            "connect a MASK (an image becomes one with Convert Image to Mask)."
+        )
+    wanted, got = size_of(image), size_of(mask)
+    if got != wanted:
+        if got == _PLACEHOLDER and not mask.any():
+            raise ValueError(
+                f"{name} is the empty 64x64 mask that Load Image gives for a picture without "
+                "transparency: right-click the image, open the mask editor and paint over what "
+                "shall go."
+            )
+        raise ValueError(
+            f"{name} is {got} but image is {wanted}: make both the same size (resize the mask "
+            "together with its image)."
+        )
+    count, images = mask.shape[0], image.shape[0]
+    if count not in (1, images):
+        raise ValueError(
+            f"{name} holds {count} masks for {images} images: give one mask for all, or one for "
+            "each image."
+        )
+    if not mask.is_floating_point():
+        mask = mask != 0
+    mask = mask.to(image.device, torch.float32)
+    if not bool(mask.sum().isfinite()):
+        raise ValueError(f"{name} holds NaN or infinite values: look at the node it comes from.")
+    return mask.clamp(0, 1).expand(images, -1, -1)

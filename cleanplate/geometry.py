@@ -1,0 +1,170 @@
+"""Sizes and boxes in pixels: integers only, no tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from math import ceil
+
+
+@dataclass(frozen=True)
+class Size:
+    """Width and height in pixels."""
+
+    width: int
+    height: int
+
+    @property
+    def area(self) -> int:
+        return self.width * self.height
+
+    @property
+    def aspect(self) -> float:
+        """Width divided by height."""
+        return self.width / self.height
+
+    def __str__(self) -> str:
+        return f"{self.width}x{self.height}"
+
+
+@dataclass(frozen=True)
+class Box:
+    """A rectangle of pixels, ``x <= column < right`` and ``y <= row < bottom``.
+
+    It may reach beyond an image.
+    """
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+    @classmethod
+    def of(cls, size: Size) -> Box:
+        """The whole of an image of that size."""
+        return cls(0, 0, size.width, size.height)
+
+    @classmethod
+    def from_edges(cls, left: int, top: int, right: int, bottom: int) -> Box:
+        return cls(left, top, right - left, bottom - top)
+
+    @property
+    def right(self) -> int:
+        return self.x + self.width
+
+    @property
+    def bottom(self) -> int:
+        return self.y + self.height
+
+    @property
+    def size(self) -> Size:
+        return Size(self.width, self.height)
+
+    @property
+    def rows(self) -> slice:
+        return slice(self.y, self.bottom)
+
+    @property
+    def columns(self) -> slice:
+        return slice(self.x, self.right)
+
+    def pad(self, pixels: int) -> Box:
+        """The box grown by `pixels` on each of its four sides."""
+        return Box.from_edges(
+            self.x - pixels, self.y - pixels, self.right + pixels, self.bottom + pixels
+        )
+
+    def intersect(self, other: Box) -> Box | None:
+        """The common part, or None where the boxes do not overlap."""
+        left, top = max(self.x, other.x), max(self.y, other.y)
+        right, bottom = min(self.right, other.right), min(self.bottom, other.bottom)
+        return Box.from_edges(left, top, right, bottom) if left < right and top < bottom else None
+
+    def union(self, other: Box) -> Box:
+        """The smallest box that holds both."""
+        return Box.from_edges(
+            min(self.x, other.x),
+            min(self.y, other.y),
+            max(self.right, other.right),
+            max(self.bottom, other.bottom),
+        )
+
+    def relative_to(self, origin: Box) -> Box:
+        """The same pixels, counted from the top left corner of `origin`."""
+        return Box(self.x - origin.x, self.y - origin.y, self.width, self.height)
+
+
+def margin(box: Size, factor: float, pixels: int) -> int:
+    """How many pixels of surroundings to add on each side of a box.
+
+    `factor` says how much larger the longer side shall become: 1.5 adds a quarter of it on each
+    side. The shorter side gets the same margin, so that a thin pole is not cropped to a sliver.
+    At least `pixels` are added.
+    """
+    return max(pixels, ceil((factor - 1) / 2 * max(box.width, box.height)))
+
+
+def context_box(
+    needed: Box,
+    image: Size,
+    *,
+    size: Size,
+    multiple: int = 1,
+    keep_inside: bool = True,
+) -> Box:
+    """A box around `needed` of about the given `size`, for a crop of an image.
+
+    Args:
+        needed: pixels that the crop must hold; inside the image.
+        image: size of the image.
+        size: wanted size of the crop; never less than `needed` is returned.
+        multiple: width and height are rounded up to a multiple of it. Where the image is too small
+            for that, down to one that still holds `needed`, else to the image's own extent.
+        keep_inside: shift the box until it lies inside the image, and shrink what does not fit;
+            otherwise it stays centred on `needed` and may reach beyond the image.
+    """
+    left, width = _context_span(
+        needed.x, needed.width, image.width, size.width, multiple, keep_inside
+    )
+    top, height = _context_span(
+        needed.y, needed.height, image.height, size.height, multiple, keep_inside
+    )
+    return Box(left, top, width, height)
+
+
+def _context_span(
+    start: int, needed: int, limit: int, wanted: int, multiple: int, keep_inside: bool
+) -> tuple[int, int]:
+    length = round_up(max(needed, wanted), multiple)
+    if keep_inside and length > limit:
+        below = limit // multiple * multiple
+        length = below if below >= needed else limit
+    left = start - (length - needed) // 2
+    if keep_inside:
+        left = min(max(left, 0), limit - length)
+    return left, length
+
+
+def round_up(value: int, multiple: int) -> int:
+    """The least multiple that is not less than `value`."""
+    return -(-value // multiple) * multiple
+
+
+def merge_overlapping(boxes: Iterable[Box]) -> list[Box]:
+    """Join boxes that overlap until none do, so that each pixel lies in one box at most.
+
+    The result is ordered from top to bottom, then from left to right.
+    """
+    merged: list[Box] = []
+    for box in boxes:
+        clear = False
+        while not clear:
+            clear = True
+            for other in merged:
+                if box.intersect(other):
+                    merged.remove(other)
+                    box = box.union(other)
+                    clear = False
+                    break
+        merged.append(box)
+    return sorted(merged, key=lambda b: (b.y, b.x))

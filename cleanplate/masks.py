@@ -1,0 +1,72 @@
+"""Operations on one mask at a time, a tensor ``[H, W]``; distances are in pixels."""
+
+from __future__ import annotations
+
+from math import pi
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from .geometry import Box
+
+THRESHOLD = 0.5
+"""A mask value from which a pixel belongs to the object: a soft brush counts from its half."""
+
+
+def core(mask: Tensor) -> Tensor:
+    """The pixels that certainly belong to the object: bool, `mask` >= 0.5."""
+    return mask >= THRESHOLD
+
+
+def bounding_box(core: Tensor) -> Box | None:
+    """The smallest box that holds all True pixels of a bool mask ``[H, W]``; None without any."""
+    rows = core.any(dim=1).nonzero()
+    if rows.numel() == 0:
+        return None
+    top, bottom = int(rows[0]), int(rows[-1]) + 1
+    columns = core[top:bottom].any(dim=0).nonzero()
+    return Box.from_edges(int(columns[0]), top, int(columns[-1]) + 1, bottom)
+
+
+def object_boxes(core: Tensor) -> list[Box]:
+    """The bounding box of each 8-connected object in a bool mask ``[H, W]``."""
+    _, _, stats, _ = cv2.connectedComponentsWithStats(_as_bytes(core), connectivity=8)
+    return [Box(int(x), int(y), int(w), int(h)) for x, y, w, h, _ in stats[1:]]
+
+
+def distance(core: Tensor) -> Tensor:
+    """Euclidean distance of each pixel to the nearest True pixel: float32 ``[H, W]``, 0 on it.
+
+    A mask without a True pixel gives infinity. Exact (Felzenszwalb and Huttenlocher's transform in
+    OpenCV's ``distanceTransform`` with ``DIST_MASK_PRECISE``).
+    """
+    if not core.any():
+        return torch.full(core.shape, torch.inf, device=core.device)
+    outside = np.ascontiguousarray(1 - _as_bytes(core))
+    found = cv2.distanceTransform(outside, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    return torch.from_numpy(found).to(core.device)
+
+
+def grow(core: Tensor, pixels: int) -> Tensor:
+    """Add all pixels that lie at most `pixels` away from a bool mask ``[H, W]``."""
+    return distance(core) <= pixels if pixels > 0 else core
+
+
+def feather(core: Tensor, pixels: int) -> Tensor:
+    """Blend weights that fade out around a bool mask ``[H, W]``.
+
+    Returns:
+        float32 ``[H, W]``: exactly 1 on the mask, exactly 0 farther than `pixels` from it, half a
+        cosine wave between. The fade lies outside, so no part of the object shines through.
+    """
+    if pixels <= 0:
+        return core.to(torch.float32)
+    away = distance(core)
+    weight = 0.5 + 0.5 * torch.cos(away.clamp(max=pixels + 1) * (pi / (pixels + 1)))
+    return torch.where(away <= pixels, weight, 0.0)
+
+
+def _as_bytes(core: Tensor) -> np.ndarray:
+    return core.to("cpu", torch.uint8).numpy()

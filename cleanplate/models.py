@@ -1,0 +1,283 @@
+"""Read model files safely: tensors only, never code."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import pickle
+import zipfile
+from collections import OrderedDict
+from pathlib import Path
+from typing import IO, Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from spandrel import (
+    ImageModelDescriptor,
+    MaskedImageModelDescriptor,
+    ModelDescriptor,
+    ModelLoader,
+    UnsupportedModelError,
+)
+from torch import Tensor
+
+_log = logging.getLogger(__name__)
+
+BIG_LAMA_SHA256 = "344c77bbcb158f17dd143070d1e789f38a66c04202311ae3a258ef66667a9ea9"
+"""Of the published TorchScript ``big-lama.pt`` (205,669,692 bytes)."""
+
+SUFFIXES = (".safetensors", ".ckpt", ".pth", ".pt")
+
+_DTYPES = {
+    "FloatStorage": torch.float32,
+    "DoubleStorage": torch.float64,
+    "HalfStorage": torch.float16,
+    "BFloat16Storage": torch.bfloat16,
+    "LongStorage": torch.int64,
+    "IntStorage": torch.int32,
+    "ShortStorage": torch.int16,
+    "CharStorage": torch.int8,
+    "ByteStorage": torch.uint8,
+    "BoolStorage": torch.bool,
+}
+
+
+def load_removal_model(path: str | Path) -> MaskedImageModelDescriptor[Any]:
+    """Read a network that fills holes (LaMa), in float32 on the CPU and in evaluation mode.
+
+    Takes ``.safetensors``, ``.ckpt`` and ``.pth`` files, training checkpoints among them (only
+    their generator is used), and the TorchScript archive ``big-lama.pt``: of that only the tensors
+    are read, and written as a safetensors file beside it, which later calls read instead.
+
+    Raises:
+        ValueError: a file that is missing, damaged, no model, or a model of another kind.
+    """
+    path = Path(path)
+    tensors = read_tensors(path)
+    if any(key.startswith("generator.") for key in tensors):
+        tensors = {k: v for k, v in tensors.items() if k.startswith("generator.")}
+    model = _build(path, tensors, "a removal model such as LaMa")
+    if not isinstance(model, MaskedImageModelDescriptor):
+        raise ValueError(
+            f"{path.name} is a model of type {model.architecture.name}, which does not fill holes: "
+            "choose a removal model such as LaMa (upscale models belong in models/upscale_models)."
+        )
+    return model.float().eval()
+
+
+def load_upscale_model(path: str | Path) -> ImageModelDescriptor[Any]:
+    """Read a network that enlarges images (ESRGAN, DAT, Compact and others spandrel knows).
+
+    Raises:
+        ValueError: a file that is missing, damaged, no model, or a model of another kind.
+    """
+    path = Path(path)
+    model = _build(path, read_tensors(path), "an upscale model")
+    if not isinstance(model, ImageModelDescriptor):
+        raise ValueError(
+            f"{path.name} is a model of type {model.architecture.name}, which does not enlarge "
+            "images: choose an upscale model (removal models belong in models/inpaint)."
+        )
+    return model.float().eval()
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """All named tensors of a safetensors file, a PyTorch checkpoint or a TorchScript archive.
+
+    Raises:
+        ValueError: the file is missing, damaged, not a model, or a pickle that asks for code.
+    """
+    if not path.is_file():
+        raise ValueError(f"{path.name} does not exist: no such file {path}.")
+    try:
+        if path.suffix == ".safetensors":
+            return _read_safetensors(path)
+        if _is_torchscript(path):
+            return _read_torchscript(path)
+        loaded = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise ValueError(_pickle_refusal(path, error)) from error
+    except (SafetensorError, zipfile.BadZipFile, RuntimeError, EOFError, KeyError) as error:
+        raise ValueError(_damaged(path)) from error
+    if isinstance(loaded, dict):
+        loaded = loaded.get("state_dict", loaded.get("params_ema", loaded.get("params", loaded)))
+    tensors = (
+        {k: v for k, v in loaded.items() if isinstance(v, Tensor)}
+        if isinstance(loaded, dict)
+        else {}
+    )
+    if not tensors:
+        raise ValueError(f"{path.name} holds no named tensors: it is not a model's weights.")
+    return tensors
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file's content, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _build(path: Path, tensors: dict[str, Tensor], wanted: str) -> ModelDescriptor:
+    try:
+        return ModelLoader().load_from_state_dict(tensors)
+    except UnsupportedModelError as error:
+        some = ", ".join(list(tensors)[:3])
+        raise ValueError(
+            f"{path.name} is not {wanted}: its {len(tensors)} tensors ({some}, ...) belong to no "
+            "network that spandrel knows."
+        ) from error
+    except (RuntimeError, KeyError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(
+            f"{path.name} looks like {wanted} but its weights do not fit the network ({reason}): "
+            "use the published file."
+        ) from error
+
+
+def _damaged(path: Path) -> str:
+    with path.open("rb") as file:
+        head = file.read(512)
+    if head.isascii() and not head.startswith(b"PK"):
+        return (
+            f"{path.name} is a text file, not a model (it begins {head[:24].decode()!r}): a web "
+            "page or a pointer was saved in its place, download the file itself."
+        )
+    return (
+        f"{path.name} is damaged or not complete ({path.stat().st_size:,} bytes): download it "
+        "again."
+    )
+
+
+def _pickle_refusal(path: Path, error: pickle.UnpicklingError) -> str:
+    text = str(error)
+    if "GLOBAL" in text or "global" in text:
+        return (
+            f"{path.name} holds Python code or objects besides tensors, which are never run: use "
+            "the .safetensors of this model."
+        )
+    return _damaged(path)
+
+
+def _read_safetensors(path: Path) -> dict[str, Tensor]:
+    with safe_open(path, framework="pt") as file:
+        return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+
+
+# TorchScript -----------------------------------------------------------------------------------
+# An archive is a zip of code, a pickle of the module tree, and one file of bytes for each tensor.
+# torch.jit.load would compile the code; only the tree and the bytes are wanted here.
+
+
+class _Module:
+    """Stands for any module class in an archive: an attribute dictionary without behaviour."""
+
+    def __setstate__(self, state: Any) -> None:
+        self.state = state
+
+
+class _Storage:
+    """Names a type of storage, as ``torch.FloatStorage`` does in a pickle."""
+
+    def __init__(self, dtype: torch.dtype) -> None:
+        self.dtype = dtype
+
+
+class _ModuleTreeUnpickler(pickle.Unpickler):
+    """Reads the module tree: classes become `_Module`, and no function but these is found."""
+
+    def __init__(self, file: IO[bytes], archive: zipfile.ZipFile, root: str) -> None:
+        super().__init__(file)
+        self._archive = archive
+        self._root = root
+
+    def find_class(self, module: str, name: str) -> Any:
+        if module.startswith("__torch__"):
+            return _Module
+        if module == "torch" and name in _DTYPES:
+            return _Storage(_DTYPES[name])
+        if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
+            return _rebuild
+        if (module, name) == ("collections", "OrderedDict"):
+            return OrderedDict
+        if module == "torch.jit._pickle":
+            return _first
+        raise pickle.UnpicklingError(f"GLOBAL {module}.{name} is not part of a module tree")
+
+    def persistent_load(self, pid: Any) -> Tensor:
+        _, storage, key, _, count = pid
+        data = bytearray(self._archive.read(f"{self._root}/data/{key}"))
+        flat = torch.frombuffer(data, dtype=storage.dtype) if data else torch.empty(0)
+        if flat.numel() != count:
+            raise pickle.UnpicklingError(f"storage {key} is not complete")
+        return flat
+
+
+def _rebuild(
+    storage: Tensor, offset: int, shape: tuple[int, ...], stride: tuple[int, ...], *_: Any
+) -> Tensor:
+    return storage.as_strided(shape, stride, offset)
+
+
+def _first(value: Any, *_: Any) -> Any:
+    return value
+
+
+def _is_torchscript(path: Path) -> bool:
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return any(name.endswith("/constants.pkl") for name in archive.namelist())
+
+
+def _read_torchscript(path: Path) -> dict[str, Tensor]:
+    digest = file_sha256(path)
+    copy = path.with_suffix(".safetensors")
+    if copy.is_file():
+        with safe_open(copy, framework="pt") as file:
+            if (file.metadata() or {}).get("source_sha256") == digest:
+                return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+
+    if digest == BIG_LAMA_SHA256:
+        _log.info("%s is the published big-lama.pt (SHA-256 %s)", path.name, digest)
+    else:
+        _log.warning(
+            "%s is not the published big-lama.pt: its SHA-256 is %s. Only its tensors are read.",
+            path.name,
+            digest,
+        )
+    with zipfile.ZipFile(path) as archive:
+        tree = next(n for n in archive.namelist() if n.endswith("/data.pkl"))
+        with archive.open(tree) as file:
+            root = _ModuleTreeUnpickler(file, archive, tree.removesuffix("/data.pkl")).load()
+    tensors: dict[str, Tensor] = {}
+    _collect(root, "", tensors)
+    _write_beside(copy, tensors, digest)
+    return tensors
+
+
+def _collect(module: Any, prefix: str, into: dict[str, Tensor]) -> None:
+    state = getattr(module, "state", None)
+    if not isinstance(state, dict):
+        return
+    for name, value in state.items():
+        if isinstance(value, Tensor):
+            into[prefix + name] = value.contiguous().clone()
+        elif isinstance(value, _Module):
+            _collect(value, f"{prefix}{name}.", into)
+
+
+def _write_beside(copy: Path, tensors: dict[str, Tensor], digest: str) -> None:
+    if copy.exists():
+        _log.info("%s is another file already, so the tensors are not stored again", copy.name)
+        return
+    partial = copy.with_suffix(f".{os.getpid()}.partial")
+    try:
+        save_file(tensors, partial, metadata={"source_sha256": digest, "format": "pt"})
+        partial.replace(copy)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        _log.warning("%s could not be written (%s)", copy.name, error)
+    else:
+        _log.info("wrote the tensors to %s, which loads faster and holds no code", copy.name)

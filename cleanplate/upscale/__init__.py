@@ -1,0 +1,1 @@
+"""Enlarging images: float resizing, sizes for models, tiled upscaling."""

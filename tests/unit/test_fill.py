@@ -1,0 +1,154 @@
+import pytest
+import torch
+
+from cleanplate.fill.classical import METHODS
+from cleanplate.fill.regions import fill_regions
+from cleanplate.masks import distance
+
+
+class Painter:
+    """A fill that paints one colour and keeps what it was shown."""
+
+    def __init__(self, colour=0.0):
+        self.colour = colour
+        self.seen: list[tuple[torch.Tensor, torch.Tensor]] = []
+
+    def __call__(self, image, hole):
+        self.seen.append((image.clone(), hole.clone()))
+        return torch.where(hole[..., None] > 0, self.colour, image)
+
+    @property
+    def pixels(self):
+        return sum(image.shape[1] * image.shape[2] for image, _ in self.seen)
+
+
+def picture(batch=1, height=101, width=67, channels=3, dtype=torch.float32):
+    generator = torch.Generator().manual_seed(7)
+    return (0.2 + 0.6 * torch.rand(batch, height, width, channels, generator=generator)).to(dtype)
+
+
+def mask_of(*spots, height=101, width=67):
+    mask = torch.zeros(1, height, width)
+    for y, x, h, w in spots:
+        mask[0, y : y + h, x : x + w] = 1
+    return mask
+
+
+@pytest.mark.parametrize(
+    "spot", [(40, 30, 9, 7), (0, 0, 5, 5), (90, 60, 11, 7), (50, 0, 1, 67), (3, 4, 1, 1)]
+)
+@pytest.mark.parametrize(("grow", "feather"), [(0, 0), (8, 4), (3, 0), (0, 5)])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+@pytest.mark.parametrize("channels", [3, 4])
+def test_changes_the_grown_mask_and_nothing_else(spot, grow, feather, dtype, channels):
+    image, mask = picture(channels=channels, dtype=dtype), mask_of(spot)
+    before = image.clone()
+    result, changed = fill_regions(image, mask, Painter(), grow=grow, feather=feather)
+    away = distance(mask[0] > 0)
+    assert result.dtype == dtype
+    assert result.shape == image.shape
+    assert torch.equal(image, before)
+    assert torch.equal(changed[0] == 1, away <= grow)
+    untouched = changed[0] == 0
+    assert torch.equal(result[0][untouched], image[0][untouched])
+    assert (away[~untouched] <= grow + feather + 1e-4).all()
+    assert (result[0][away <= grow][:, :3] == 0).all()
+    assert torch.equal(result[..., 3:], image[..., 3:])
+
+
+def test_the_network_sees_a_crop_of_the_surroundings():
+    image, mask = picture(1, 600, 700), mask_of((300, 300, 60, 60), height=600, width=700)
+    painter = Painter()
+    fill_regions(image, mask, painter, context_factor=2.0, context_pixels=64)
+    ((crop, hole),) = painter.seen
+    assert crop.shape[1:3] == (60 + 2 * (12 + 64), 60 + 2 * (12 + 64))
+    assert not hole[:, 0].any()
+    assert set(hole.unique().tolist()) == {0.0, 1.0}
+
+
+def test_objects_apart_have_their_own_crops_and_near_ones_share():
+    image = picture(1, 400, 1000)
+    apart = mask_of((100, 50, 20, 20), (200, 900, 20, 20), height=400, width=1000)
+    near = mask_of((100, 50, 20, 20), (100, 120, 20, 20), height=400, width=1000)
+    for mask, count in ((apart, 2), (near, 1)):
+        painter = Painter()
+        result, _ = fill_regions(image, mask, painter)
+        assert len(painter.seen) == count
+        assert (result[0][mask[0] > 0] == 0).all()
+        assert painter.pixels < 0.25 * 400 * 1000
+    # both holes are blank in the shared crop: neither is filled from the other's object
+    assert (painter.seen[0][1].sum() > 2 * 20 * 20).all()
+
+
+def test_masks_of_a_batch():
+    image = picture(batch=3)
+    masks = torch.cat([mask_of((10, 10, 5, 5)), torch.zeros(1, 101, 67), mask_of((60, 40, 9, 9))])
+    painter = Painter()
+    result, changed = fill_regions(image, masks, painter)
+    assert len(painter.seen) == 2
+    assert torch.equal(result[1], image[1])
+    assert not changed[1].any()
+    shared, _ = fill_regions(image, masks[:1], Painter())
+    assert (shared[:, 10:15, 10:15] == 0).all()
+
+
+def test_an_empty_mask_calls_nothing():
+    image = picture()
+    painter = Painter()
+    result, changed = fill_regions(image, torch.zeros(1, 101, 67), painter)
+    assert torch.equal(result, image)
+    assert not changed.any()
+    assert painter.seen == []
+
+
+@pytest.mark.parametrize("value", [0.5, 0.7])
+def test_a_soft_brush_is_filled_and_a_faint_one_is_not(value):
+    image, mask = picture(), mask_of((40, 30, 9, 7))
+    assert (fill_regions(image, mask * value, Painter())[0][0, 42, 32] == 0).all()
+    assert torch.equal(fill_regions(image, mask * 0.4, Painter())[0], image)
+
+
+def test_a_mask_that_covers_everything_is_refused():
+    with pytest.raises(ValueError, match="mask covers the whole image of image 1"):
+        fill_regions(picture(batch=2), torch.stack([mask_of()[0], torch.ones(101, 67)]), Painter())
+
+
+@pytest.mark.parametrize(("height", "width"), [(7, 5), (1, 2), (2, 2)])
+@pytest.mark.parametrize("method", METHODS)
+def test_growing_never_takes_the_last_known_pixel(height, width, method):
+    image, mask = picture(1, height, width), torch.zeros(1, height, width)
+    mask[0, 0, 0] = 1
+    result, changed = fill_regions(image, mask, METHODS[method])
+    assert changed.sum() == 1
+    assert torch.equal(result[0][changed[0] == 0], image[0][changed[0] == 0])
+    assert result.isfinite().all()
+
+
+def test_progress_comes_before_each_crop_and_can_cancel():
+    calls = []
+
+    def step(done, total):
+        calls.append((done, total))
+        if done == 1:
+            raise KeyboardInterrupt
+
+    painter = Painter()
+    with pytest.raises(KeyboardInterrupt):
+        fill_regions(picture(batch=3), mask_of((4, 4, 5, 5)), painter, step=step)
+    assert calls == [(0, 3), (1, 3)]
+    assert len(painter.seen) == 1
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_classical_fills_continue_a_ramp_in_float(method):
+    ramp = torch.linspace(0.1, 0.9, 120)[None, None, :, None].expand(1, 80, 120, 3).contiguous()
+    spoilt = ramp.clone()
+    spoilt[:, 30:45, 50:70] = 1.0
+    result, changed = fill_regions(
+        spoilt, mask_of((30, 50, 15, 20), height=80, width=120), METHODS[method], grow=2
+    )
+    inside = changed[0] > 0
+    assert (result[0][inside] - ramp[0][inside]).abs().max() < 0.1
+    # finer than bytes
+    levels = result[0, 32:43, 52:68, 0] * 255
+    assert (levels - levels.round()).abs().max() > 0.1

@@ -1,0 +1,15 @@
+"""ComfyUI nodes: schemas, and translation between ComfyUI and the library.
+
+The only place that imports ComfyUI. One file for each capability.
+"""
+
+from __future__ import annotations
+
+from comfy_api.latest import ComfyExtension, io
+
+from . import crop, fill, refine, removal, upscale
+
+
+class CleanPlateExtension(ComfyExtension):
+    async def get_node_list(self) -> list[type[io.ComfyNode]]:
+        return [*removal.NODES, *fill.NODES, *crop.NODES, *upscale.NODES, *refine.NODES]

@@ -1,0 +1,199 @@
+"""LoadRemovalModel and LamaRemove."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import folder_paths
+from comfy_api.latest import io
+from torch import Tensor
+
+from ..cleanplate.checks import check_image, check_mask
+from ..cleanplate.fill.lama import LamaFill
+from ..cleanplate.fill.regions import fill_regions
+from ..cleanplate.models import SUFFIXES, load_removal_model
+from .shared import RemovalModel, bring_in, finished, patcher_of, progress_steps, says_empty
+
+_FOLDERS = ("inpaint", "lama")
+_WHERE = (
+    "put LaMa's big-lama.pt or big-lama.safetensors into ComfyUI/models/inpaint; it is published "
+    "at https://github.com/Sanster/models/releases/tag/add_big_lama (Apache-2.0)"
+)
+_BYTES_PER_PIXEL = 1050
+"""Measured for big-LaMa in float32 between 256x256 and 2048x2048."""
+
+for _folder in _FOLDERS:
+    folder_paths.add_model_folder_path(_folder, os.path.join(folder_paths.models_dir, _folder))
+
+
+def _files() -> list[str]:
+    names: list[str] = []
+    for folder in _FOLDERS:
+        for name in folder_paths.get_filename_list(folder):
+            if name.lower().endswith(SUFFIXES) and name not in names:
+                names.append(name)
+    return names
+
+
+def _find(name: str) -> str | None:
+    paths = (folder_paths.get_full_path(folder, name) for folder in _FOLDERS)
+    return next((path for path in paths if path), None)
+
+
+class LoadRemovalModel(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="LoadRemovalModel",
+            display_name="Load Removal Model",
+            category="CleanPlate/removal",
+            description="Loads a network that fills holes, such as LaMa, from models/inpaint or "
+            "models/lama. Of a TorchScript file (big-lama.pt) only the weights are read, never "
+            "its code; they are kept beside it as safetensors.",
+            search_aliases=["lama", "big-lama", "load inpaint model", "eraser model", "inpaint"],
+            inputs=[
+                io.Combo.Input(
+                    "model_name",
+                    options=_files(),
+                    tooltip="A file in models/inpaint or models/lama: .safetensors, .ckpt, .pth, "
+                    "or the published big-lama.pt.",
+                ),
+            ],
+            outputs=[
+                RemovalModel.Output(
+                    display_name="removal_model",
+                    tooltip="For LamaRemove, and for other packs' nodes that take INPAINT_MODEL.",
+                ),
+            ],
+        )
+
+    @classmethod
+    def validate_inputs(cls, model_name: str) -> bool | str:
+        if _find(model_name) is None:
+            return f"the file {model_name!r} is in neither models/inpaint nor models/lama: {_WHERE}"
+        return True
+
+    @classmethod
+    def execute(cls, model_name: str) -> io.NodeOutput:
+        path = _find(model_name)
+        if path is None:
+            raise ValueError(f"{model_name!r} is not in models/inpaint any more: {_WHERE}.")
+        model = load_removal_model(Path(path))
+        patcher_of(model)
+        return io.NodeOutput(model)
+
+
+class LamaRemove(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="LamaRemove",
+            display_name="Remove Object (LaMa)",
+            category="CleanPlate/removal",
+            description="Removes what the mask covers and fills the place with its surroundings. "
+            "Works on a crop around each masked object, at full resolution; every pixel outside "
+            "the returned mask stays exactly as it was.",
+            search_aliases=[
+                "remove object",
+                "erase",
+                "eraser",
+                "clean up",
+                "inpaint",
+                "lama",
+                "big lama remover",
+                "object removal",
+                "지우기",
+                "객체 제거",
+            ],
+            inputs=[
+                io.Image.Input("image", tooltip="The picture or pictures to clean."),
+                io.Mask.Input(
+                    "mask",
+                    tooltip="What to remove: one mask for all images, or one for each. Counts "
+                    "from 0.5 upwards.",
+                ),
+                RemovalModel.Input(
+                    "removal_model", tooltip="From Load Removal Model; big-LaMa is the usual one."
+                ),
+                io.Int.Input(
+                    "grow",
+                    default=8,
+                    min=0,
+                    max=256,
+                    tooltip="Pixels to add around the mask. A rim of the object that stays "
+                    "outside makes the fill continue it: rather too much than too little.",
+                ),
+                io.Int.Input(
+                    "feather",
+                    default=4,
+                    min=0,
+                    max=256,
+                    advanced=True,
+                    tooltip="Pixels over which the fill fades into the image, outside the grown "
+                    "mask.",
+                ),
+                io.Float.Input(
+                    "context_factor",
+                    default=2.0,
+                    min=1.0,
+                    max=10.0,
+                    step=0.1,
+                    advanced=True,
+                    tooltip="How much longer the crop is than the masked object: 2.0 shows the "
+                    "network half of the object's longer side on each side of it.",
+                ),
+                io.Int.Input(
+                    "context_pixels",
+                    default=64,
+                    min=0,
+                    max=2048,
+                    step=8,
+                    advanced=True,
+                    tooltip="Least number of pixels that the network sees on each side.",
+                ),
+            ],
+            outputs=[
+                io.Image.Output(display_name="image", tooltip="The pictures without the objects."),
+                io.Mask.Output(
+                    display_name="mask",
+                    tooltip="What was changed, and how much. For CropAroundMask, to refine it.",
+                ),
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        image: Tensor,
+        mask: Tensor,
+        removal_model: Any,
+        grow: int,
+        feather: int,
+        context_factor: float,
+        context_pixels: int,
+    ) -> io.NodeOutput:
+        check_image(image)
+        mask = check_mask(mask, image)
+        says_empty(mask)
+
+        def fill(crop: Tensor, hole: Tensor) -> Tensor:
+            pixels = crop.shape[1] * crop.shape[2]
+            patcher = bring_in(removal_model, pixels * _BYTES_PER_PIXEL)
+            return LamaFill(removal_model, patcher.load_device)(crop, hole)
+
+        result, changed = fill_regions(
+            image,
+            mask,
+            fill,
+            grow=grow,
+            feather=feather,
+            context_factor=context_factor,
+            context_pixels=context_pixels,
+            step=progress_steps(),
+        )
+        return io.NodeOutput(finished(result), finished(changed))
+
+
+NODES: list[type[io.ComfyNode]] = [LoadRemovalModel, LamaRemove]

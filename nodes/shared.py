@@ -1,0 +1,84 @@
+"""What several nodes need of ComfyUI: texts, progress, results, model management."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import comfy.model_management
+import comfy.model_patcher
+import comfy.utils
+from comfy_api.latest import io
+from comfy_execution.utils import get_executing_context
+from server import PromptServer
+from torch import Tensor
+
+from ..cleanplate import masks
+
+_log = logging.getLogger(__name__)
+
+RemovalModel = io.Custom("INPAINT_MODEL")
+StitchType = io.Custom("CLEANPLATE_STITCH")
+
+
+def say(text: str) -> None:
+    """Tell the user something that is no error: in the log, and as text under the running node."""
+    context = get_executing_context()
+    _log.info("%s: %s", context.node_id if context else "CleanPlate", text)
+    server = getattr(PromptServer, "instance", None)
+    if context and server:
+        server.send_progress_text(text, context.node_id)
+
+
+def says_empty(mask: Tensor) -> bool:
+    """Whether a mask marks nothing; says so to the user."""
+    if bool(masks.core(mask).any()):
+        return False
+    strongest = float(mask.max())
+    if strongest > 0:
+        say(
+            f"The mask is nowhere stronger than {strongest:.2f}, and counts from "
+            f"{masks.THRESHOLD}: the image passes through unchanged."
+        )
+    else:
+        say("The mask is empty: the image passes through unchanged.")
+    return True
+
+
+def progress_steps() -> Callable[[int, int], None]:
+    """A ``step(done, total)`` that shows progress and raises when the user cancels."""
+    bar = comfy.utils.ProgressBar(1)
+
+    def step(done: int, total: int) -> None:
+        comfy.model_management.throw_exception_if_processing_interrupted()
+        bar.update_absolute(done, max(total, 1))
+
+    return step
+
+
+def finished(tensor: Tensor) -> Tensor:
+    """A result on the device and in the type that ComfyUI keeps between nodes."""
+    management = comfy.model_management
+    return tensor.to(management.intermediate_device(), management.intermediate_dtype())
+
+
+def patcher_of(model: Any) -> comfy.model_patcher.ModelPatcher:
+    """The patcher by which ComfyUI manages the memory of a spandrel model.
+
+    A model from another pack's loader may have none; it gets one, which then stays with it.
+    """
+    if getattr(model, "patcher", None) is None:
+        model.patcher = comfy.model_patcher.ModelPatcher(
+            model.model,
+            load_device=comfy.model_management.get_torch_device(),
+            offload_device=comfy.model_management.unet_offload_device(),
+        )
+    return model.patcher
+
+
+def bring_in(model: Any, memory: int) -> comfy.model_patcher.ModelPatcher:
+    """Load a spandrel model where it computes, with `memory` bytes free for its work."""
+    patcher = patcher_of(model)
+    comfy.model_management.load_models_gpu([patcher], memory_required=memory, force_full_load=True)
+    return patcher

@@ -32,7 +32,7 @@ class CropSettings:
 
     context_factor: float = 1.5
     context_pixels: int = 32
-    minimum_size: int = 0
+    minimum_size: int = 256
     multiple: int = 8
     keep_inside: bool = True
     grow: int = 0

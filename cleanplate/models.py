@@ -96,10 +96,12 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
             return _read_safetensors(path)
         if _is_torchscript(path):
             return _read_torchscript(path)
+        if not _is_pickle(path):
+            raise ValueError(_damaged(path))
         loaded = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise ValueError(_pickle_refusal(path, error)) from error
-    except (SafetensorError, zipfile.BadZipFile, RuntimeError, EOFError, KeyError) as error:
+    except (SafetensorError, zipfile.BadZipFile, RuntimeError, EOFError, LookupError) as error:
         raise ValueError(_damaged(path)) from error
     if isinstance(loaded, dict):
         loaded = loaded.get("state_dict", loaded.get("params_ema", loaded.get("params", loaded)))
@@ -151,13 +153,17 @@ def _damaged(path: Path) -> str:
 
 
 def _pickle_refusal(path: Path, error: pickle.UnpicklingError) -> str:
-    text = str(error)
-    if "GLOBAL" in text or "global" in text:
-        return (
-            f"{path.name} holds Python code or objects besides tensors, which are never run: use "
-            "the .safetensors of this model."
-        )
-    return _damaged(path)
+    if "truncated" in str(error):
+        return _damaged(path)
+    return (
+        f"{path.name} holds Python code or objects besides tensors, which are never run: use the "
+        ".safetensors of this model."
+    )
+
+
+def _is_pickle(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(1) == pickle.PROTO or zipfile.is_zipfile(path)
 
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:

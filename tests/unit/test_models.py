@@ -1,0 +1,214 @@
+import logging
+import pickle
+import zipfile
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from standins.broken import (
+    write_esrgan,
+    write_malicious_pickle,
+    write_text,
+    write_truncated_safetensors,
+)
+from standins.lama import write_lama_ckpt, write_lama_safetensors, write_lama_torchscript
+from standins.upscale import dat_x2_path, write_nearest_upscaler
+
+from cleanplate.fill.lama import LamaFill
+from cleanplate.models import (
+    BIG_LAMA_SHA256,
+    file_sha256,
+    load_removal_model,
+    load_upscale_model,
+    read_tensors,
+)
+
+GREY = (0.25, 0.5, 0.75)
+
+
+class _Small(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.inner = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4))
+        self.last = torch.nn.Linear(6, 2).half()
+
+    def forward(self, planes):
+        return self.inner(planes)
+
+
+def write_small_torchscript(path: Path) -> dict[str, torch.Tensor]:
+    """Write a TorchScript archive of nested modules; return what it should be read as."""
+    module = _Small().eval()
+    torch.jit.trace(module, torch.zeros(1, 3, 8, 8)).save(str(path))
+    return module.state_dict()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("lama")
+
+
+@pytest.mark.parametrize(
+    ("name", "write"),
+    [
+        ("big-lama.safetensors", write_lama_safetensors),
+        ("best.ckpt", write_lama_ckpt),
+        ("big-lama.pt", write_lama_torchscript),
+    ],
+)
+def test_every_published_form_of_lama_fills(folder: Path, name, write, caplog):
+    path = write(folder / name.replace("big", f"{write.__name__}"), GREY)
+    with caplog.at_level(logging.INFO):
+        model = load_removal_model(path)
+    assert not model.model.training
+    assert next(model.model.parameters()).dtype == torch.float32
+    image = torch.full((1, 37, 50, 3), 0.9)
+    hole = torch.zeros(1, 37, 50)
+    hole[:, 10:20, 15:30] = 1
+    with torch.inference_mode():
+        filled = LamaFill(model)(image, hole)
+    assert torch.equal(filled[0][hole[0] == 0], image[0][hole[0] == 0])
+    assert torch.allclose(filled[0, 15, 20], torch.tensor(GREY), atol=1e-3)
+
+
+def test_torchscript_is_read_without_its_code_and_kept_as_safetensors(
+    tmp_path, caplog, monkeypatch
+):
+    path = tmp_path / "big-lama.pt"
+    expected = write_small_torchscript(path)
+
+    def never(*args, **kwargs):
+        raise AssertionError("the archive's code was loaded")
+
+    monkeypatch.setattr(torch.jit, "load", never)
+    with caplog.at_level(logging.INFO):
+        first = read_tensors(path)
+    assert f"is not the published big-lama.pt: its SHA-256 is {file_sha256(path)}" in caplog.text
+    copy = tmp_path / "big-lama.safetensors"
+    assert copy.is_file()
+    assert list(tmp_path.iterdir()) != [path]
+    assert not list(tmp_path.glob("*.partial"))
+
+    caplog.clear()
+    before = copy.stat().st_mtime_ns
+    second = read_tensors(path)
+    assert copy.stat().st_mtime_ns == before
+    assert "wrote" not in caplog.text
+    assert first.keys() == second.keys() == expected.keys()
+    for key, tensor in expected.items():
+        for read in (first[key], second[key]):
+            assert read.dtype == tensor.dtype
+            assert torch.equal(read, tensor)
+
+
+def test_the_published_file_is_recognised(tmp_path, caplog, monkeypatch):
+    path = tmp_path / "big-lama.pt"
+    write_small_torchscript(path)
+    monkeypatch.setattr("cleanplate.models.file_sha256", lambda _: BIG_LAMA_SHA256)
+    with caplog.at_level(logging.INFO):
+        read_tensors(path)
+    assert f"big-lama.pt is the published big-lama.pt (SHA-256 {BIG_LAMA_SHA256})" in caplog.text
+
+
+def test_a_safetensors_of_that_name_from_elsewhere_is_left_alone(tmp_path):
+    path = tmp_path / "big-lama.pt"
+    write_small_torchscript(path)
+    other = tmp_path / "big-lama.safetensors"
+    save_file({"other": torch.ones(1)}, other)
+    assert "inner.0.weight" in read_tensors(path)
+    assert list(read_tensors(other)) == ["other"]
+
+
+def test_a_folder_that_takes_no_files_is_no_obstacle(tmp_path, caplog, monkeypatch):
+    path = tmp_path / "big-lama.pt"
+    write_small_torchscript(path)
+
+    def refuse(tensors, target, metadata):
+        Path(target).write_bytes(b"half")
+        raise OSError("read-only file system")
+
+    monkeypatch.setattr("cleanplate.models.save_file", refuse)
+    assert read_tensors(path)
+    assert "could not be written" in caplog.text
+    assert [p.name for p in tmp_path.iterdir()] == ["big-lama.pt"]
+
+
+def test_code_in_a_torchscript_tree_is_refused(tmp_path):
+    marker = tmp_path / "ran"
+    path = tmp_path / "evil.pt"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("evil/data.pkl", pickle.dumps(_Touch(marker)))
+        archive.writestr("evil/constants.pkl", b"")
+    with pytest.raises(ValueError, match=r"evil\.pt holds Python code"):
+        read_tensors(path)
+    assert not marker.exists()
+
+
+class _Touch:
+    def __init__(self, marker):
+        self.marker = marker
+
+    def __reduce__(self):
+        return Path.touch, (self.marker,)
+
+
+@pytest.mark.parametrize(
+    ("write", "name", "parts"),
+    [
+        (lambda p: p, "absent.safetensors", ["absent.safetensors does not exist"]),
+        (write_truncated_safetensors, "half.safetensors", ["half.safetensors is damaged", "again"]),
+        (write_text, "page.safetensors", ["page.safetensors is a text file", "download"]),
+        (write_text, "page.pt", ["page.pt is a text file", "download"]),
+        (write_text, "page.ckpt", ["page.ckpt is a text file", "download"]),
+        (write_esrgan, "esrgan.safetensors", ["type ESRGAN", "does not fill holes", "LaMa"]),
+    ],
+)
+def test_files_that_are_no_removal_model(tmp_path, write, name, parts):
+    path = write(tmp_path / name)
+    with pytest.raises(ValueError) as error:
+        load_removal_model(path)
+    message = str(error.value)
+    for part in parts:
+        assert part in message
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+@pytest.mark.parametrize("suffix", [".pt", ".ckpt", ".pth"])
+def test_a_pickle_with_code_is_refused_and_never_run(tmp_path, zipped, suffix):
+    marker = tmp_path / "ran"
+    path = write_malicious_pickle(tmp_path / f"evil{suffix}", marker, zipped)
+    with pytest.raises(ValueError, match="holds Python code or objects"):
+        load_removal_model(path)
+    assert not marker.exists()
+
+
+def test_a_removal_model_given_as_upscale_model_is_named(tmp_path):
+    path = write_lama_safetensors(tmp_path / "big-lama.safetensors")
+    with pytest.raises(ValueError, match="does not enlarge images"):
+        load_upscale_model(path)
+
+
+def test_tensors_of_no_known_network(tmp_path):
+    save_file({"a": torch.zeros(1), "b": torch.zeros(1)}, tmp_path / "x.safetensors")
+    with pytest.raises(ValueError, match="its 2 tensors"):
+        load_removal_model(tmp_path / "x.safetensors")
+    torch.save([1, 2], tmp_path / "list.pth")
+    with pytest.raises(ValueError, match="holds no named tensors"):
+        load_removal_model(tmp_path / "list.pth")
+
+
+def test_lama_of_another_depth_says_what_does_not_fit(tmp_path):
+    tensors = read_tensors(write_lama_safetensors(tmp_path / "whole.safetensors"))
+    shallow = {k: v for k, v in tensors.items() if ".model.20." not in k and ".20." not in k}
+    save_file(shallow, tmp_path / "shallow.safetensors")
+    with pytest.raises(ValueError, match="weights do not fit"):
+        load_removal_model(tmp_path / "shallow.safetensors")
+
+
+def test_upscale_models(tmp_path):
+    model = load_upscale_model(write_nearest_upscaler(tmp_path / "x2.safetensors", 2))
+    assert model.scale == 2
+    if dat := dat_x2_path():
+        assert load_upscale_model(dat).scale == 2

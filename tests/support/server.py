@@ -169,6 +169,12 @@ class ComfyServer:
         response.raise_for_status()
         return response.json()
 
+    def get_bytes(self, path: str) -> bytes:
+        """GET a file."""
+        response = self._http.get(f"{self.url}/{path}", timeout=60)
+        response.raise_for_status()
+        return response.content
+
     def post(self, path: str, body: Any = None) -> requests.Response:
         """POST a JSON document; the caller looks at the response."""
         return self._http.post(f"{self.url}/{path}", json=body, timeout=60)

@@ -30,6 +30,17 @@ BIG_LAMA_SHA256 = "344c77bbcb158f17dd143070d1e789f38a66c04202311ae3a258ef66667a9
 
 SUFFIXES = (".safetensors", ".ckpt", ".pth", ".pt")
 
+_UNREADABLE = (
+    SafetensorError,
+    zipfile.BadZipFile,
+    RuntimeError,
+    EOFError,
+    LookupError,
+    TypeError,
+    AttributeError,
+)
+"""What the readers raise for files that are cut off or whose structure makes no sense."""
+
 _DTYPES = {
     "FloatStorage": torch.float32,
     "DoubleStorage": torch.float64,
@@ -101,7 +112,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         loaded = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise ValueError(_pickle_refusal(path, error)) from error
-    except (SafetensorError, zipfile.BadZipFile, RuntimeError, EOFError, LookupError) as error:
+    except _UNREADABLE as error:
         raise ValueError(_damaged(path)) from error
     if isinstance(loaded, dict):
         loaded = loaded.get("state_dict", loaded.get("params_ema", loaded.get("params", loaded)))
@@ -141,7 +152,7 @@ def _build(path: Path, tensors: dict[str, Tensor], wanted: str) -> ModelDescript
 def _damaged(path: Path) -> str:
     with path.open("rb") as file:
         head = file.read(512)
-    if head.isascii() and not head.startswith(b"PK"):
+    if head and head.isascii() and not head.startswith(b"PK"):
         return (
             f"{path.name} is a text file, not a model (it begins {head[:24].decode()!r}): a web "
             "page or a pointer was saved in its place, download the file itself."

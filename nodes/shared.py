@@ -60,7 +60,8 @@ def progress_steps() -> Callable[[int, int], None]:
 def finished(tensor: Tensor) -> Tensor:
     """A result on the device and in the type that ComfyUI keeps between nodes."""
     management = comfy.model_management
-    return tensor.to(management.intermediate_device(), management.intermediate_dtype())
+    moved = tensor.to(management.intermediate_device(), management.intermediate_dtype())
+    return moved.contiguous()
 
 
 def patcher_of(model: Any) -> comfy.model_patcher.ModelPatcher:

@@ -90,7 +90,7 @@ class UpscaleToModelRes(io.ComfyNode):
         check_image(image)
         mask = check_mask(mask, image)
         if says_empty(mask):
-            return io.NodeOutput(image, mask)
+            return io.NodeOutput(image, finished(mask))
         family = (
             ModelFamily(round(megapixels * 1024 * 1024), multiple_of)
             if model_family == _CUSTOM

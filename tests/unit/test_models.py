@@ -174,6 +174,17 @@ def test_files_that_are_no_removal_model(tmp_path, write, name, parts):
     assert "\n" not in message
 
 
+@pytest.mark.parametrize("write", [write_lama_ckpt, write_small_torchscript])
+@pytest.mark.parametrize("kept", [0, 100, 0.5, 0.99])
+def test_a_checkpoint_that_was_cut_off(tmp_path, write, kept):
+    path = tmp_path / "half.pt"
+    write(path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(kept if kept > 1 else kept * len(whole))])
+    with pytest.raises(ValueError, match=r"half\.pt is damaged or not complete"):
+        load_removal_model(path)
+
+
 @pytest.mark.parametrize("zipped", [False, True])
 @pytest.mark.parametrize("suffix", [".pt", ".ckpt", ".pth"])
 def test_a_pickle_with_code_is_refused_and_never_run(tmp_path, zipped, suffix):

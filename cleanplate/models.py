@@ -250,12 +250,6 @@ def _is_torchscript(path: Path) -> bool:
 
 def _read_torchscript(path: Path) -> dict[str, Tensor]:
     digest = file_sha256(path)
-    copy = path.with_suffix(".safetensors")
-    if copy.is_file():
-        with safe_open(copy, framework="pt") as file:
-            if (file.metadata() or {}).get("source_sha256") == digest:
-                return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-
     if digest == BIG_LAMA_SHA256:
         _log.info("%s is the published big-lama.pt (SHA-256 %s)", path.name, digest)
     else:
@@ -264,6 +258,12 @@ def _read_torchscript(path: Path) -> dict[str, Tensor]:
             path.name,
             digest,
         )
+    copy = path.with_suffix(".safetensors")
+    if copy.is_file():
+        with safe_open(copy, framework="pt") as file:
+            if (file.metadata() or {}).get("source_sha256") == digest:
+                return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+
     with zipfile.ZipFile(path) as archive:
         tree = next(n for n in archive.namelist() if n.endswith("/data.pkl"))
         with archive.open(tree) as file:

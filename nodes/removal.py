@@ -70,8 +70,9 @@ class LoadRemovalModel(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(cls, model_name: str) -> bool | str:
-        if _find(model_name) is None:
+    def validate_inputs(cls, model_name: str | None = None) -> bool | str:
+        # A name that another node gives is known only once that node has run.
+        if model_name is not None and _find(model_name) is None:
             return f"the file {model_name!r} is in neither models/inpaint nor models/lama: {_WHERE}"
         return True
 

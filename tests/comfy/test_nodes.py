@@ -59,6 +59,13 @@ def test_other_files_of_lama(comfy, name):
     assert torch.equal(result, expected)
 
 
+def test_the_name_of_the_model_may_come_from_another_node(comfy):
+    graph = lama_graph(comfy, picture(), mask_of((40, 50, 9, 9)))
+    graph["name"] = comfy.source("big-lama.safetensors")
+    graph["model"]["inputs"]["model_name"] = ["name", 0]
+    comfy.execute_graph(graph, want=["remove"]).check()
+
+
 def test_lama_is_managed_by_comfyui_and_leaves_with_its_graph(comfy):
     import comfy.model_management as management
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from .api_client import (
+from .comfyui.client import (
     DEFAULT_SERVER,
     Client,
     ServerError,

@@ -13,7 +13,8 @@ from typing import Any
 
 import torch
 
-from .api_client import Client, Progress, ServerError, Setting, Workflow, load_workflow
+from .comfyui.client import Client, Progress, ServerError, Setting, Workflow, load_workflow
+from .comfyui.local_server import LocalServer, StartError, local_server, missing_requirements
 from .files import check_new_folder, make_folder, write_bytes
 from .fill import Fill
 from .images import (
@@ -24,7 +25,6 @@ from .images import (
     side_by_side,
     write_image,
 )
-from .local_server import LocalServer, StartError, local_server, missing_requirements
 
 Say = Callable[[str], None]
 

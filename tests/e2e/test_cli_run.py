@@ -14,8 +14,8 @@ from PIL import Image
 from support.locate import PACK
 
 from cleanplate import cli, demo
-from cleanplate.api_client import Client, ServerError, Setting
-from cleanplate.local_server import StartError, local_server
+from cleanplate.comfyui.client import Client, ServerError, Setting
+from cleanplate.comfyui.local_server import StartError, local_server
 
 pytestmark = pytest.mark.e2e
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
-from .api_client import Client, ServerError
+from .client import Client, ServerError
 
 _START_SECONDS = 180.0
 _STOP_SECONDS = 10.0

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from cleanplate.api_client import (
+from cleanplate.comfyui.client import (
     Client,
     OutputFile,
     ServerError,

@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, NoReturn
 
-from .files import make_folder, write_bytes
+from ..files import make_folder, write_bytes
 
 Workflow = dict[str, dict[str, Any]]
 """The API format: node id -> ``{"class_type", "inputs", "_meta"}``."""

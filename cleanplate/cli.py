@@ -11,18 +11,14 @@ import importlib
 import os
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from .comfyui.client import (
-    DEFAULT_SERVER,
-    Client,
-    ServerError,
-    Setting,
-    load_workflow,
-    parse_setting,
-)
+from .arguments import make_parser
+from .comfyui.client import Client
+from .comfyui.errors import ServerError
+from .comfyui.workflow import load_workflow
 from .files import check_new_folder
 
 if TYPE_CHECKING:
@@ -47,13 +43,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     Raises:
         SystemExit: with 2 for wrong usage, with 0 after ``--help``.
     """
-    args = _parser().parse_args(argv)
+    args = make_parser().parse_args(argv)
+    command = {"remove": _remove, "run": _run, "demo": _demo}[args.command]
     console = Console(sys.stdout, sys.stderr)
     try:
         with warnings.catch_warnings():
             if not sys.warnoptions:  # They are for programmers; python -W shows them.
                 warnings.simplefilter("ignore")
-            args.command(args, console)
+            command(args, console)
     except KeyboardInterrupt:
         console.fail("stopped.")
         return 130
@@ -193,13 +190,15 @@ def _models(
 ) -> tuple[Fill, Upscaler | None, FluxFill | None]:
     """What `remove_object` works with: cheap checks of all first, then the small models."""
     from . import flux
+    from .fill.classical import METHODS
 
+    lama = None if args.fill in METHODS else Path(args.fill)
     if args.flux_fill is not None:
         flux.check_source(args.flux_fill)
-    for path in (args.fill, args.upscaler if args.flux_fill else None):
-        if isinstance(path, Path) and not path.is_file():
+    for path in (lama, args.upscaler if args.flux_fill else None):
+        if path is not None and not path.is_file():
             raise FileNotFoundError(f"there is no file {path}.")
-    fill = _fill(args.fill, device)
+    fill = METHODS[args.fill] if lama is None else _lama(lama, device)
     if args.flux_fill is None:
         return fill, None, None
     upscaler = None if args.upscaler is None else _upscaler(args.upscaler, device, console)
@@ -217,15 +216,11 @@ def _models(
     return fill, upscaler, refiner
 
 
-def _fill(choice: str | Path, device: torch.device) -> Fill:
-    if isinstance(choice, str):
-        from .fill.classical import METHODS
-
-        return METHODS[choice]
+def _lama(path: Path, device: torch.device) -> Fill:
     from .fill.lama import LamaFill
     from .models import load_removal_model
 
-    return LamaFill(load_removal_model(choice).to(device), device)
+    return LamaFill(load_removal_model(path).to(device), device)
 
 
 def _upscaler(path: Path, device: torch.device, console: Console) -> Upscaler:
@@ -278,177 +273,6 @@ def _demo(args: argparse.Namespace, console: Console) -> None:
     )
     for path in made:
         console.result(path)
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="cleanplate",
-        description="Remove objects from pictures so that nothing else changes.",
-    )
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    _add_remove(commands)
-    _add_run(commands)
-    _add_demo(commands)
-    return parser
-
-
-def _add_remove(commands: Any) -> None:
-    parser = commands.add_parser(
-        "remove",
-        help="remove what a mask marks from a picture, without ComfyUI",
-        description="Remove what a mask marks from a picture. Every pixel away from the mask stays "
-        "exactly as it is; 16-bit PNG and TIFF, transparency and colour profiles are kept.",
-    )
-    parser.add_argument("image", type=Path, metavar="IMAGE", help="the picture")
-    parser.add_argument(
-        "mask", type=Path, metavar="MASK", help="a picture of the same size: white marks what goes"
-    )
-    parser.add_argument(
-        "-o", "--output", type=Path, required=True, metavar="OUT",
-        help="the result: .png, .jpg, .webp or .tif",
-    )  # fmt: skip
-    parser.add_argument(
-        "--fill", type=_fill_choice, default="telea", metavar="telea|navier_stokes|FILE",
-        help="how to remove: OpenCV's methods, good for small things on plain ground (default: "
-        "telea), or a LaMa model file",
-    )  # fmt: skip
-    refine = parser.add_argument_group("refinement with Flux Fill")
-    refine.add_argument(
-        "--flux-fill", metavar="DIR_OR_ID",
-        help="Flux Fill in the diffusers layout: a folder or a Hugging Face id "
-        "(needs pip install 'cleanplate[flux]')",
-    )  # fmt: skip
-    refine.add_argument(
-        "--upscaler", type=Path, metavar="FILE",
-        help="upscale model that sharpens the crop before Flux Fill sees it",
-    )  # fmt: skip
-    refine.add_argument("--prompt", default="", help="what is behind the object (default: empty)")
-    refine.add_argument("--seed", type=_integer(0, 2**63 - 1), default=0, help="default: 0")
-    refine.add_argument("--steps", type=_integer(1), default=20, help="default: 20")
-    refine.add_argument("--guidance", type=_number(0), default=30.0, help="default: 30")
-    refine.add_argument(
-        "--denoise", type=_number(0, 1, open_below=True), default=0.8,
-        help="how far Flux Fill may leave the first fill, above 0 to 1 (default: 0.8)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--grow", type=_integer(0), default=8, metavar="PIXELS",
-        help="how far beyond the mask to remove (default: 8)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--feather", type=_integer(0), default=16, metavar="PIXELS",
-        help="width of the blend around the refined place (default: 16)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--device", default="auto", help="cpu, cuda, cuda:1, ... (default: the GPU if there is one)"
-    )
-    parser.add_argument(
-        "--before-after", type=Path, metavar="FILE", help="also write both pictures side by side"
-    )
-    parser.add_argument(
-        "--save-mask", type=Path, metavar="FILE",
-        help="also write the mask of what was changed: black pixels are exactly as before",
-    )  # fmt: skip
-    parser.set_defaults(command=_remove)
-
-
-def _add_run(commands: Any) -> None:
-    parser = commands.add_parser(
-        "run",
-        help="run a workflow on a ComfyUI server and save what it makes",
-        description="Run a workflow in API format on a ComfyUI server and save what it makes.",
-        epilog="example:\n  python -m cleanplate run workflows/api/object_removal.json "
-        "-o results \\\n    --set LoadImage.image=photo.png FluxFillRefine.seed=7",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("workflow", type=Path, metavar="WORKFLOW", help="JSON in API format")
-    parser.add_argument(
-        "--server", default=DEFAULT_SERVER, metavar="URL", help=f"default: {DEFAULT_SERVER}"
-    )
-    parser.add_argument(
-        "--set", type=_setting, nargs="+", action="extend", default=[],
-        metavar="NODE.INPUT=VALUE",
-        help="set an input; NODE is an id, a title or a class type that occurs once; a picture on "
-        "this computer is uploaded",
-    )  # fmt: skip
-    parser.add_argument(
-        "-o", "--output", type=Path, default=Path(), metavar="DIR",
-        help="where to save, made if missing (default: the current folder)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--timeout", type=_number(0, open_below=True), metavar="SECONDS",
-        help="give up and stop the run after this long (default: never)",
-    )  # fmt: skip
-    parser.set_defaults(command=_run)
-
-
-def _add_demo(commands: Any) -> None:
-    parser = commands.add_parser(
-        "demo",
-        help="remove an object from the photo that comes with CleanPlate",
-        description="Remove an object from the photo that comes with CleanPlate: with the best "
-        "workflow a ComfyUI here has the models for, else without ComfyUI.",
-    )
-    parser.add_argument(
-        "-o", "--output", type=Path, default=Path("demo-output"), metavar="DIR",
-        help="where to save, made if missing (default: demo-output)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--comfyui", type=Path, metavar="PATH",
-        help="ComfyUI's folder (default: COMFYUI_PATH, the ComfyUI this pack is installed in, or "
-        "~/comfy/ComfyUI)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--models", type=Path, metavar="DIR",
-        help="another folder of models, laid out like ComfyUI's models/",
-    )  # fmt: skip
-    parser.set_defaults(command=_demo)
-
-
-def _fill_choice(text: str) -> str | Path:
-    return text if text in ("telea", "navier_stokes") else Path(text)
-
-
-def _setting(text: str) -> Setting:
-    try:
-        return parse_setting(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
-
-
-def _integer(least: int, most: int | None = None) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        try:
-            value = int(text)
-        except ValueError as error:
-            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from error
-        if value < least or (most is not None and value > most):
-            raise argparse.ArgumentTypeError(f"{text} is out of range: {_range(least, most)}")
-        return value
-
-    return parse
-
-
-def _number(
-    least: float, most: float | None = None, *, open_below: bool = False
-) -> Callable[[str], float]:
-    def parse(text: str) -> float:
-        try:
-            value = float(text)
-        except ValueError as error:
-            raise argparse.ArgumentTypeError(f"{text!r} is not a number") from error
-        fits = (value > least if open_below else value >= least) and value < float("inf")
-        if not fits or (most is not None and value > most):
-            above = "above " if open_below else ""
-            raise argparse.ArgumentTypeError(
-                f"{text} is out of range: {above}{_range(least, most)}"
-            )
-        return value
-
-    return parse
-
-
-def _range(least: float, most: float | None) -> str:
-    return f"{least} or more" if most is None else f"{least} to {most}"
 
 
 def _same_file(one: Path, other: Path) -> bool:

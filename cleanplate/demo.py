@@ -13,8 +13,12 @@ from typing import Any
 
 import torch
 
-from .comfyui.client import Client, Progress, ServerError, Setting, Workflow, load_workflow
+from .comfyui.client import Client
+from .comfyui.errors import ServerError
 from .comfyui.local_server import LocalServer, StartError, local_server, missing_requirements
+from .comfyui.settings import Setting
+from .comfyui.watch import Progress
+from .comfyui.workflow import Workflow, load_workflow
 from .files import check_new_folder, make_folder, write_bytes
 from .fill import Fill
 from .images import (

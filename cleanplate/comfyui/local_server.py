@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
-from .client import Client, ServerError
+from .client import Client
+from .errors import ServerError
 
 _START_SECONDS = 180.0
 _STOP_SECONDS = 10.0

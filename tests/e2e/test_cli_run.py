@@ -14,8 +14,10 @@ from PIL import Image
 from support.locate import PACK
 
 from cleanplate import cli, demo
-from cleanplate.comfyui.client import Client, ServerError, Setting
+from cleanplate.comfyui.client import Client
+from cleanplate.comfyui.errors import ServerError
 from cleanplate.comfyui.local_server import StartError, local_server
+from cleanplate.comfyui.settings import Setting
 
 pytestmark = pytest.mark.e2e
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import io
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from support.locate import PACK
 
 from cleanplate import cli, demo
+from cleanplate.fill.classical import METHODS
 
 HEIGHT, WIDTH = 48, 64
 
@@ -201,6 +205,17 @@ def test_help_names_every_command(capsys):
     assert caught.value.code == 0
     shown = capsys.readouterr().out
     assert all(name in shown for name in ("remove", "run", "demo"))
+
+
+def test_help_names_every_method_that_fills(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["remove", "--help"])
+    assert "|".join((*METHODS, "FILE")) in capsys.readouterr().out
+
+
+def test_help_and_wrong_usage_do_not_wait_for_torch():
+    code = "import sys, cleanplate.cli; sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], cwd=PACK, check=True)
 
 
 def test_control_c_exits_with_130_and_writes_nothing(photo, tmp_path, capsys, monkeypatch):

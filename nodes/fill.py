@@ -8,7 +8,14 @@ from torch import Tensor
 from ..cleanplate.checks import check_image, check_mask
 from ..cleanplate.fill.classical import METHODS
 from ..cleanplate.fill.regions import fill_regions
-from .shared import finished, progress_steps, says_empty
+from .shared import (
+    cleaned_pictures,
+    finished,
+    grow_and_feather,
+    pictures_to_clean,
+    progress_steps,
+    says_empty,
+)
 
 
 class ContentAwareFill(io.ComfyNode):
@@ -34,12 +41,7 @@ class ContentAwareFill(io.ComfyNode):
                 "지우기",
             ],
             inputs=[
-                io.Image.Input("image", tooltip="The picture or pictures to clean."),
-                io.Mask.Input(
-                    "mask",
-                    tooltip="What to remove: one mask for all images, or one for each. Counts "
-                    "from 0.5 upwards.",
-                ),
+                *pictures_to_clean(),
                 io.Combo.Input(
                     "method",
                     options=list(METHODS),
@@ -47,31 +49,9 @@ class ContentAwareFill(io.ComfyNode):
                     tooltip="telea marches from the rim inwards; navier_stokes continues lines of "
                     "equal brightness, a little smoother.",
                 ),
-                io.Int.Input(
-                    "grow",
-                    default=8,
-                    min=0,
-                    max=256,
-                    tooltip="Pixels to add around the mask. A rim of the object that stays "
-                    "outside is smeared into the fill.",
-                ),
-                io.Int.Input(
-                    "feather",
-                    default=4,
-                    min=0,
-                    max=256,
-                    advanced=True,
-                    tooltip="Pixels over which the fill fades into the image, outside the grown "
-                    "mask.",
-                ),
+                *grow_and_feather(),
             ],
-            outputs=[
-                io.Image.Output(display_name="image", tooltip="The pictures without the objects."),
-                io.Mask.Output(
-                    display_name="mask",
-                    tooltip="What was changed, and how much. For CropAroundMask, to refine it.",
-                ),
-            ],
+            outputs=cleaned_pictures(),
         )
 
     @classmethod

@@ -14,7 +14,17 @@ from ..cleanplate.checks import check_image, check_mask
 from ..cleanplate.fill.lama import LamaFill
 from ..cleanplate.fill.regions import fill_regions
 from ..cleanplate.models import SUFFIXES, load_removal_model
-from .shared import RemovalModel, bring_in, finished, patcher_of, progress_steps, says_empty
+from .shared import (
+    RemovalModel,
+    bring_in,
+    cleaned_pictures,
+    finished,
+    grow_and_feather,
+    patcher_of,
+    pictures_to_clean,
+    progress_steps,
+    says_empty,
+)
 
 _FOLDERS = ("inpaint", "lama")
 _WHERE = (
@@ -109,32 +119,11 @@ class LamaRemove(io.ComfyNode):
                 "객체 제거",
             ],
             inputs=[
-                io.Image.Input("image", tooltip="The picture or pictures to clean."),
-                io.Mask.Input(
-                    "mask",
-                    tooltip="What to remove: one mask for all images, or one for each. Counts "
-                    "from 0.5 upwards.",
-                ),
+                *pictures_to_clean(),
                 RemovalModel.Input(
                     "removal_model", tooltip="From Load Removal Model; big-LaMa is the usual one."
                 ),
-                io.Int.Input(
-                    "grow",
-                    default=8,
-                    min=0,
-                    max=256,
-                    tooltip="Pixels to add around the mask. A rim of the object that stays "
-                    "outside makes the fill continue it: rather too much than too little.",
-                ),
-                io.Int.Input(
-                    "feather",
-                    default=4,
-                    min=0,
-                    max=256,
-                    advanced=True,
-                    tooltip="Pixels over which the fill fades into the image, outside the grown "
-                    "mask.",
-                ),
+                *grow_and_feather(),
                 io.Float.Input(
                     "context_factor",
                     default=2.0,
@@ -155,13 +144,7 @@ class LamaRemove(io.ComfyNode):
                     tooltip="Least number of pixels that the network sees on each side.",
                 ),
             ],
-            outputs=[
-                io.Image.Output(display_name="image", tooltip="The pictures without the objects."),
-                io.Mask.Output(
-                    display_name="mask",
-                    tooltip="What was changed, and how much. For CropAroundMask, to refine it.",
-                ),
-            ],
+            outputs=cleaned_pictures(),
         )
 
     @classmethod

@@ -83,3 +83,48 @@ def bring_in(model: Any, memory: int) -> comfy.model_patcher.ModelPatcher:
     patcher = patcher_of(model)
     comfy.model_management.load_models_gpu([patcher], memory_required=memory, force_full_load=True)
     return patcher
+
+
+def pictures_to_clean() -> list[io.Input]:
+    """The inputs `image` and `mask` of a node that removes."""
+    return [
+        io.Image.Input("image", tooltip="The picture or pictures to clean."),
+        io.Mask.Input(
+            "mask",
+            tooltip="What to remove: one mask for all images, or one for each. Counts "
+            "from 0.5 upwards.",
+        ),
+    ]
+
+
+def grow_and_feather() -> list[io.Input]:
+    """The inputs `grow` and `feather` of a node that removes."""
+    return [
+        io.Int.Input(
+            "grow",
+            default=8,
+            min=0,
+            max=256,
+            tooltip="Pixels to add around the mask. A rim of the object that stays "
+            "outside makes the fill continue it: rather too much than too little.",
+        ),
+        io.Int.Input(
+            "feather",
+            default=4,
+            min=0,
+            max=256,
+            advanced=True,
+            tooltip="Pixels over which the fill fades into the image, outside the grown mask.",
+        ),
+    ]
+
+
+def cleaned_pictures() -> list[io.Output]:
+    """The outputs of a node that removes."""
+    return [
+        io.Image.Output(display_name="image", tooltip="The pictures without the objects."),
+        io.Mask.Output(
+            display_name="mask",
+            tooltip="What was changed, and how much. For CropAroundMask, to refine it.",
+        ),
+    ]

@@ -1,0 +1,256 @@
+"""ComfyUI's page in a browser: load a workflow, turn its widgets, press Run, look at the result."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from PIL import Image
+from support.results import RunResult, outcome
+from support.server import ComfyServer
+
+if TYPE_CHECKING:
+    from playwright.sync_api import ConsoleMessage, Error, Locator, Page
+
+Renderer = Literal["classic", "vue"]
+"""The classic canvas, or Nodes 2.0, where every node is a piece of HTML."""
+
+_SETTINGS = {
+    "Comfy.TutorialCompleted": True,  # else a fresh profile opens the template browser
+    "Comfy.Minimap.Visible": False,
+    "Comfy.Workflow.Persist": False,
+    "Comfy.Notification.ShowVersionUpdates": False,
+}
+_OPEN_TIMEOUT = 90_000
+_TIMEOUT = 30_000
+_RUN_TIMEOUT = 120_000
+
+# What ComfyUI's own page logs in a fresh profile; (part of the text, part of the address).
+_BASELINE = (
+    ("404", "/favicon.ico"),
+    ("404", "/user.css"),
+    ("404", "/userdata?dir="),
+    ("404", "/userdata/user.css"),
+    ("404", "/userdata/comfy.templates.json"),
+    ("ComfyApp graph accessed before initialization", "/assets/"),
+    # Older ones ask for the size of the models that their own first graph needs.
+    ("/Comfy-Org/z_image_turbo/", "/assets/missingModel"),
+)
+
+
+@dataclass
+class Canvas:
+    """One page. Node ids are those of the loaded workflow."""
+
+    page: Page
+    server: ComfyServer
+    renderer: Renderer
+    errors: list[str] = field(default_factory=list)
+    """What the page has logged as errors, ComfyUI's usual noise left out."""
+
+    def open(self) -> None:
+        """Open the page and wait until it can be used."""
+        for name, value in _SETTINGS.items():
+            self.server.set_setting(name, value)
+        self.server.set_setting("Comfy.VueNodes.Enabled", self.renderer == "vue")
+        self.page.on("console", self._note_console)
+        self.page.on("pageerror", self._note_exception)
+        self.page.set_default_timeout(_TIMEOUT)
+        self.page.goto(self.server.url, timeout=_OPEN_TIMEOUT)
+        self.page.wait_for_function(
+            "window.app?.extensionManager && window.app.graph && window.LiteGraph",
+            timeout=_OPEN_TIMEOUT,
+        )
+        self._queue_button.wait_for(timeout=_OPEN_TIMEOUT)
+        assert self.page.evaluate("LiteGraph.vueNodesMode") == (self.renderer == "vue")
+
+    def _note_console(self, message: ConsoleMessage) -> None:
+        address = message.location.get("url", "")
+        usual = any(text in message.text and part in address for text, part in _BASELINE)
+        if message.type == "error" and not usual:
+            self.errors.append(f"{message.text} ({address})")
+
+    def _note_exception(self, error: Error) -> None:
+        self.errors.append(f"uncaught: {error}")
+
+    @property
+    def _queue_button(self) -> Locator:
+        return self.page.get_by_test_id("queue-button")
+
+    @property
+    def _dialog(self) -> Locator:
+        return self.page.locator("[role=dialog]")
+
+    def command(self, name: str) -> None:
+        """Execute one of the frontend's commands."""
+        self.page.evaluate("name => app.extensionManager.command.execute(name)", name)
+
+    def load(self, path: Path) -> None:
+        """Open a workflow file."""
+        workflow = json.loads(path.read_text(encoding="utf-8"))
+        self.page.evaluate("workflow => app.loadGraphData(workflow)", workflow)
+        self._wait_for_graph(workflow)
+
+    def open_template(self, pack: str, path: Path) -> None:
+        """Open a workflow of a pack from the template browser."""
+        self.command("Comfy.BrowseTemplates")
+        self._dialog.get_by_text(pack, exact=True).first.click()
+        card = self._dialog.get_by_test_id(f"template-workflow-{path.stem}")
+        thumbnail = card.locator("img").first
+        with Image.open(path.with_suffix(".jpg")) as picture:
+            self.page.wait_for_function(
+                "([shown, width, height]) =>"
+                " shown.naturalWidth === width && shown.naturalHeight === height",
+                arg=[thumbnail.element_handle(), *picture.size],
+            )
+        card.click()
+        self._wait_for_graph(json.loads(path.read_text(encoding="utf-8")))
+
+    def _wait_for_graph(self, workflow: Mapping[str, Any]) -> None:
+        self.page.wait_for_function(
+            """wanted => {
+                const types = new Map(app.graph.nodes.map((node) => [`${node.id}`, node.type]));
+                return types.size === wanted.length
+                    && wanted.every(([id, type]) => types.get(id) === type);
+            }""",
+            arg=[[str(node["id"]), node["type"]] for node in workflow["nodes"]],
+        )
+        if self.renderer == "vue":
+            self.page.wait_for_function(
+                "() => app.graph.nodes.every("
+                "(node) => document.querySelector(`[data-node-id='${node.id}']`))"
+            )
+
+    def check_complete(self) -> None:
+        """Raise unless every node is known and nothing is said to be missing."""
+        complaints = self.page.evaluate(
+            """() => app.graph.nodes
+                .filter((node) => !LiteGraph.registered_node_types[node.type] || node.has_errors)
+                .map((node) => node.type)"""
+        )
+        assert not complaints
+        assert self._dialog.count() == 0
+
+    def prompt(self) -> dict[str, Any]:
+        """The graph in API format, as Run would send it."""
+        return self.page.evaluate("async () => (await app.graphToPrompt()).output")
+
+    def node_ids(self, kind: str) -> list[str]:
+        """The ids of all nodes of one type, as in the API format."""
+        return self.page.evaluate(
+            """kind => app.graph.nodes.filter((node) => node.type === kind)
+                .map((node) => `${node.id}`)""",
+            kind,
+        )
+
+    def set_widget(self, node: str, name: str, value: Any) -> None:
+        """Give a widget a value, as a user's input does."""
+        self.page.evaluate(
+            """([id, name, value]) => {
+                const node = app.graph.getNodeById(id);
+                const widget = node.widgets.find((widget) => widget.name === name);
+                widget.value = value;
+                widget.callback?.(value, app.canvas, node);
+            }""",
+            [node, name, value],
+        )
+        assert self.widget(node, name) == value
+
+    def widget(self, node: str, name: str) -> Any:
+        """The value of a widget."""
+        return self.page.evaluate(
+            """([id, name]) => app.graph.getNodeById(id).widgets
+                .find((widget) => widget.name === name).value""",
+            [node, name],
+        )
+
+    def run(self) -> RunResult:
+        """Press Run and wait for the end; raise if the server refuses the graph or fails."""
+        button = self._queue_button
+        inner = button.locator("button")  # the test id was on a DIV around it until 1.35
+        with self.page.expect_response(
+            lambda response: (
+                response.request.method == "POST" and response.url.endswith("/api/prompt")
+            )
+        ) as answer:
+            (inner if inner.count() else button).first.click()
+        sent = answer.value.json()
+        assert answer.value.ok, sent
+        entry = self._history(sent["prompt_id"])
+        messages = [(kind, data) for kind, data in entry["status"]["messages"]]
+        return outcome(sent["prompt_id"], messages, entry["outputs"]).check()
+
+    def _history(self, prompt_id: str) -> dict[str, Any]:
+        # The page itself only waits when a run fails; the history also tells of errors.
+        entry = self.page.evaluate(
+            """async ([id, timeout]) => {
+                const deadline = performance.now() + timeout;
+                while (performance.now() < deadline) {
+                    const history = await (await fetch(`/history/${id}`)).json();
+                    if (history[id]) return history[id];
+                    await new Promise((next) => setTimeout(next, 200));
+                }
+            }""",
+            [prompt_id, _RUN_TIMEOUT],
+        )
+        assert entry, f"no result in {_RUN_TIMEOUT / 1000:.0f} s"
+        return entry
+
+    def wait_for_image(self, node: str, filename: str) -> None:
+        """Wait until a node shows an image file."""
+        self.page.wait_for_function(
+            """([id, filename]) => (app.nodeOutputs[id]?.images ?? [])
+                .some((image) => image.filename === filename)""",
+            arg=[node, filename],
+        )
+        self.command("Comfy.Canvas.FitView")  # what is outside the window is not drawn
+        shown = (
+            "[...document.querySelectorAll(`[data-node-id='${id}'] img`)]"
+            if self.renderer == "vue"
+            else "(app.graph.getNodeById(id).imgs ?? [])"
+        )
+        self.page.wait_for_function(
+            f"""([id, filename]) => {shown}
+                .some((image) => image.src.includes(filename) && image.naturalWidth > 0)""",
+            arg=[node, filename],
+        )
+
+    def paint_mask(self, node: str, stroke: list[tuple[float, float]]) -> str:
+        """Paint a mask with the mask editor and return the name of the masked picture.
+
+        `stroke` holds the corners of a line in parts of the picture's width and height.
+        """
+        before = self.widget(node, "image")
+        self.command("Comfy.Canvas.FitView")
+        self.page.wait_for_function(
+            "id => app.graph.getNodeById(id).imgs?.[0]?.naturalWidth > 0", arg=node
+        )
+        self.page.evaluate("id => app.canvas.selectNode(app.graph.getNodeById(id))", node)
+        self.command("Comfy.MaskEditor.OpenMaskEditor")
+        picture = self._dialog.locator("#maskEditorCanvasContainer")
+        picture.wait_for()
+        self.page.wait_for_function(
+            """() => [...document.querySelectorAll("#maskEditorCanvasContainer canvas")]
+                .some((layer) => layer.width > 1
+                    && layer.getContext("2d").getImageData(0, 0, 1, 1).data[3] > 0)"""
+        )
+        box = picture.bounding_box()
+        assert box is not None
+        mouse = self.page.mouse
+        corners = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in stroke]
+        mouse.move(*corners[0])
+        mouse.down()
+        for corner in corners[1:]:
+            mouse.move(*corner, steps=20)
+        mouse.up()
+        self._dialog.locator("button", has_text="Save").click()
+        self._dialog.wait_for(state="detached")
+        self.page.wait_for_function(
+            """([id, before]) => app.graph.getNodeById(id).widgets
+                .find((widget) => widget.name === "image").value !== before""",
+            arg=[node, before],
+        )
+        return self.widget(node, "image")

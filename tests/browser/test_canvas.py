@@ -1,0 +1,154 @@
+"""Every shipped workflow, opened, run and looked at in ComfyUI's own page."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import requests
+from browser.canvas import Canvas, Renderer
+from numpy.typing import NDArray
+from PIL import Image, ImageFilter
+from support.locate import PACK
+from support.server import PACK_NAME, ComfyServer
+
+WORKFLOWS = sorted((PACK / "workflows").glob("*.json"))
+QUICK: Mapping[str, Mapping[str, Any]] = {
+    "UpscaleToModelRes": {"model_family": "custom", "megapixels": 0.06},
+    "FluxFillRefine": {"steps": 4},
+}
+"""Widget values that make a workflow cheap."""
+CHANGED = 20
+"""The least mean difference, of 255, where an object was removed."""
+
+Mask = NDArray[np.bool_]
+
+
+def api_twin(workflow: Path) -> dict[str, Any]:
+    return json.loads((workflow.parent / "api" / workflow.name).read_text(encoding="utf-8"))
+
+
+def without_titles(prompt: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        key: {"class_type": node["class_type"], "inputs": node["inputs"]}
+        for key, node in prompt.items()
+    }
+
+
+def reach(prompt: Mapping[str, Any]) -> int:
+    """How far beyond the mask a graph may change the picture, in pixels."""
+    inputs = [node["inputs"] for node in prompt.values()]
+    return sum(values.get("grow", 0) + values.get("feather", 0) for values in inputs)
+
+
+def grown(mask: Mask, pixels: int) -> Mask:
+    picture = Image.fromarray(mask).convert("L")
+    return np.asarray(picture.filter(ImageFilter.MaxFilter(2 * pixels + 1))) > 0
+
+
+def check_removed(before: Image.Image, after: Image.Image, mask: Mask, reach: int) -> None:
+    """Raise unless the masked part changed and nothing beyond `reach` of it did."""
+    assert after.size == before.size
+    difference = np.abs(np.asarray(after.convert("RGB"), int) - np.asarray(before, int))
+    outside = ~grown(mask, reach)
+    assert outside.any()
+    assert not difference[outside].any()
+    assert difference[mask].mean() > CHANGED
+
+
+@pytest.fixture(params=WORKFLOWS, ids=lambda path: path.stem)
+def workflow(request: pytest.FixtureRequest) -> Path:
+    return request.param
+
+
+@pytest.mark.parametrize("renderer", ["classic", "vue"], indirect=True)
+def test_workflow_runs_from_the_canvas(
+    canvas: Canvas,
+    renderer: Renderer,
+    workflow: Path,
+    server: ComfyServer,
+    photo: Image.Image,
+    object_mask: Image.Image,
+    masked_photo: Image.Image,
+) -> None:
+    if renderer == "classic":
+        canvas.open_template(PACK_NAME, workflow)
+    else:
+        canvas.load(workflow)
+    canvas.check_complete()
+    twin = api_twin(workflow)
+    assert without_titles(canvas.prompt()) == without_titles(twin)
+
+    name = server.upload(masked_photo, f"{workflow.stem}-{renderer}.png")
+    (picture,) = canvas.node_ids("LoadImage")
+    canvas.set_widget(picture, "image", name)
+    for kind, values in QUICK.items():
+        for node in canvas.node_ids(kind):
+            for widget, value in values.items():
+                canvas.set_widget(node, widget, value)
+    result = canvas.run()
+
+    (saver,) = canvas.node_ids("SaveImage")
+    (saved,) = result.images(saver)
+    canvas.wait_for_image(saver, saved["filename"])
+    mask = np.asarray(object_mask) > 0
+    check_removed(photo, server.image(saved), mask, reach(twin))
+    assert canvas.errors == []
+
+
+def test_mask_painted_in_the_mask_editor(
+    canvas: Canvas, server: ComfyServer, photo: Image.Image, object_mask: Image.Image
+) -> None:
+    workflow = PACK / "workflows" / "object_removal_no_weights.json"
+    canvas.load(workflow)
+    (picture,) = canvas.node_ids("LoadImage")
+    canvas.set_widget(picture, "image", server.upload(photo, "to-paint.png"))
+    left, top, right, bottom = object_mask.getbbox() or (0, 0, 0, 0)
+    middle = (left + right) / 2 / photo.width
+    name = canvas.paint_mask(
+        picture, [(middle, (top + 20) / photo.height), (middle, (bottom - 60) / photo.height)]
+    )
+    folder, _, filename = name.removesuffix(" [input]").rpartition("/")
+    painted = server.image({"filename": filename, "subfolder": folder, "type": "input"})
+    assert painted.size == photo.size
+    mask = np.asarray(painted.getchannel("A")) < 128
+    rows, columns = np.nonzero(mask)
+    assert left - 20 < columns.min() < columns.max() < right + 20
+    assert top - 20 < rows.min() < rows.max() < bottom
+    result = canvas.run()
+
+    (saver,) = canvas.node_ids("SaveImage")
+    (saved,) = result.images(saver)
+    canvas.wait_for_image(saver, saved["filename"])
+    check_removed(photo, server.image(saved), mask, reach(api_twin(workflow)))
+    assert canvas.errors == []
+
+
+def test_templates_are_offered_with_their_thumbnails(server: ComfyServer) -> None:
+    offered = server.get("workflow_templates")[PACK_NAME]
+    assert sorted(offered) == [path.stem for path in WORKFLOWS]
+    for name in offered:
+        thumbnail = fetch(server, f"api/workflow_templates/{PACK_NAME}/{name}.jpg")
+        assert min(Image.open(BytesIO(thumbnail)).size) >= 400, name
+
+
+def test_every_node_has_a_help_page(server: ComfyServer) -> None:
+    ours = [
+        name
+        for name, info in server.object_info().items()
+        if info["python_module"] == f"custom_nodes.{PACK_NAME}"
+    ]
+    assert ours
+    for name in ours:
+        assert fetch(server, f"extensions/{PACK_NAME}/docs/{name}.md").startswith(b"# "), name
+
+
+def fetch(server: ComfyServer, path: str) -> bytes:
+    response = requests.get(f"{server.url}/{path}", timeout=30)
+    response.raise_for_status()
+    return response.content

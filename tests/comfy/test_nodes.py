@@ -171,6 +171,31 @@ def test_flux_refine_keeps_size_and_place_and_paints_the_mask(comfy, height, wid
         assert (result[0][far] - image[0][far]).abs().max() < 0.06
 
 
+@pytest.mark.parametrize(
+    ("steps", "denoise"), [(20, 0.8), (4, 0.8), (20, 0.95), (20, 1.0)], ids=str
+)
+def test_flux_refine_starts_from_the_picture_below_denoise_1(comfy, steps, denoise):
+    """The model keeps what it was started from; noise alone becomes grey."""
+    image = picture() / 2
+    mask = mask_of((30, 40, 48, 56))
+    graph = refine_graph(
+        comfy,
+        image,
+        mask,
+        "flux1-fill-keeping.safetensors",
+        "ae-keeping.safetensors",
+        steps=steps,
+        denoise=denoise,
+    )
+    result = comfy.execute_graph(graph, want=["refine"]).check().results["refine"][0]
+    if denoise < 1:
+        assert (result - image)[mask > 0].abs().max() < 1 / 255
+    else:
+        deep = distance(mask[0] == 0) > 8
+        assert (result[0][deep] - 0.5).abs().max() < 1 / 255
+        assert (result - image)[0][deep].abs().min() > 0.1
+
+
 def test_flux_refine_expands_into_cores_nodes(comfy):
     graph = refine_graph(comfy, picture(64, 64), mask_of((16, 16, 20, 20), height=64, width=64))
     run = comfy.execute_graph(graph, want=["refine"]).check()

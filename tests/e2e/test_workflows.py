@@ -174,6 +174,26 @@ def test_the_refined_place_is_where_the_mask_was(server, place):
     assert (painted & ~mask).sum() < 0.06 * mask.sum()
 
 
+def test_the_refinement_starts_from_what_lama_left(server, fast):
+    """With a model that keeps what it was started from, the result is LaMa's."""
+    picture, mask = scene(300, 220, (120, 90, 160, 130))
+    prompt = settings(
+        load("object_removal"),
+        LoadImage={"image": server.upload(picture)},
+        UNETLoader={"unet_name": "flux1-fill-keeping.safetensors"},
+        VAELoader={"vae_name": "ae-keeping.safetensors"},
+        UpscaleToModelRes=fast["UpscaleToModelRes"],
+        # KSampler does the last `steps` of int(steps / denoise) steps: below 4, that is all
+        FluxFillRefine={"steps": 4},
+    )
+    run = server.run(prompt).check()
+    (preview,) = (k for k, n in prompt.items() if n["_meta"]["title"] == "After LaMa")
+    (reference,) = run.images(preview)
+    after_lama = np.asarray(server.image(reference)).astype(int)
+    assert np.abs(saved(server, run, prompt) - after_lama)[mask].max() <= 3
+    assert (np.abs(after_lama[mask] - 128).max(axis=-1) > 40).all()  # grey is what noise becomes
+
+
 def test_a_run_with_another_seed_repeats_only_the_refinement(server, fast):
     picture, _ = scene(300, 220, (100, 90, 140, 130))
     prompt = settings(load("object_removal"), LoadImage={"image": server.upload(picture)}, **fast)

@@ -6,7 +6,13 @@ from .broken import (
     write_text,
     write_truncated_safetensors,
 )
-from .flux import write_painter_flux, write_tiny_clip_l, write_tiny_flux, write_tiny_t5xxl
+from .flux import (
+    write_keeping_flux,
+    write_painter_flux,
+    write_tiny_clip_l,
+    write_tiny_flux,
+    write_tiny_t5xxl,
+)
 from .lama import write_lama_ckpt, write_lama_safetensors, write_lama_torchscript
 from .library import PAINTED, write_models
 from .sd15 import write_sd15
@@ -18,6 +24,7 @@ __all__ = [
     "dat_x2_path",
     "write_blurring_upscaler",
     "write_esrgan",
+    "write_keeping_flux",
     "write_lama_ckpt",
     "write_lama_safetensors",
     "write_lama_torchscript",

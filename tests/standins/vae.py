@@ -17,6 +17,8 @@ WIDTH = 64
 """Feature channels of every TAESD layer."""
 AMPLITUDE = 1.5
 """Mosaic latents span -AMPLITUDE (black) to +AMPLITUDE (white)."""
+KEEPING_GAIN = 1e5
+"""Gain of the latents beside which `write_keeping_flux` may neglect the noise."""
 COLOURS = 3
 
 _ENCODER_BLOCKS = (1, 3, 4, 5, 7, 8, 9, 11, 12, 13)
@@ -91,6 +93,7 @@ def mosaic_vae_weights(
     prefix: str = "",
     amplitude: float = AMPLITUDE,
     smooth: float = 8 / 255,
+    gain: float = 1.0,
 ) -> dict[str, Tensor]:
     """Weights that encode every 8x8 block as its mean colour and decode it predictably.
 
@@ -100,9 +103,11 @@ def mosaic_vae_weights(
 
     A finer mosaic than 8x8 cannot exist in this format: the decoder upsamples by repetition and
     convolves, so it turns a constant latent into a constant picture, whatever its weights are.
+
+    The latents are `gain` times as large as `mosaic_latent` says.
     """
     values: dict[str, Tensor] = {}
-    values[f"{prefix}vae_scale"] = torch.tensor(1.0)
+    values[f"{prefix}vae_scale"] = torch.tensor(1 / gain)  # latents are divided by it
     copies = copies_per_colour(latent_channels)
 
     def new(name: str, n_in: int = WIDTH, n_out: int = WIDTH) -> Tensor:
@@ -192,7 +197,9 @@ def write_tiny_vae(path: Path, latent_channels: int = 16, seed: int = 0) -> Path
     return write_sparse(path, shapes, tiny_vae_weights(latent_channels, seed), torch.float16)
 
 
-def write_mosaic_vae(path: Path, latent_channels: int = 16, smooth: float = 8 / 255) -> Path:
+def write_mosaic_vae(
+    path: Path, latent_channels: int = 16, smooth: float = 8 / 255, gain: float = 1.0
+) -> Path:
     """Write the predictable VAE, see `mosaic_vae_weights` (9.8 MB apparent, less on disk)."""
-    values = mosaic_vae_weights(latent_channels, smooth=smooth)
+    values = mosaic_vae_weights(latent_channels, smooth=smooth, gain=gain)
     return write_sparse(path, taesd_shapes(latent_channels), values)

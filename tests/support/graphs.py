@@ -70,7 +70,14 @@ def crop_graph(comfy, image, mask, **settings):
     }
 
 
-def refine_graph(comfy, image, mask, loader="flux1-fill-random.safetensors", **settings):
+def refine_graph(
+    comfy,
+    image,
+    mask,
+    loader="flux1-fill-random.safetensors",
+    vae="ae.safetensors",
+    **settings,
+):
     return {
         "image": comfy.source(image),
         "mask": comfy.source(mask),
@@ -81,7 +88,7 @@ def refine_graph(comfy, image, mask, loader="flux1-fill-random.safetensors", **s
             clip_name2="t5xxl_fp16.safetensors",
             type="flux",
         ),
-        "vae": node("VAELoader", vae_name="ae.safetensors"),
+        "vae": node("VAELoader", vae_name=vae),
         "text": node("CLIPTextEncode", clip=["clip", 0], text=""),
         "refine": node(
             "FluxFillRefine",

@@ -5,13 +5,19 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-COMFYUI := $(firstword $(foreach d,$(COMFYUI_PATH) $(if $(filter custom_nodes,$(notdir $(abspath ..))),../..) $(HOME)/comfy/ComfyUI,$(if $(wildcard $(d)/main.py),$(d))))
+PARENT := $(if $(filter custom_nodes,$(notdir $(abspath ..))),$(abspath ../..))
+COMFYUI := $(or $(COMFYUI_PATH),$(patsubst %/main.py,%,$(firstword $(wildcard $(addsuffix /main.py,$(PARENT) $(HOME)/comfy/ComfyUI)))))
+ifneq ($(COMFYUI_PATH),)
+ifeq ($(wildcard $(COMFYUI_PATH)/main.py),)
+$(error COMFYUI_PATH is $(COMFYUI_PATH), which is no ComfyUI: it has no main.py)
+endif
+endif
 PIP := $(BIN)/python -m pip --disable-pip-version-check install -q
 
 .PHONY: install demo test lint bench
 
 install: $(VENV)/installed
-	$(if $(COMFYUI),$(PIP) -r $(COMFYUI)/requirements.txt,@echo "No ComfyUI found: working without it. Set COMFYUI_PATH to use one.")
+	$(if $(COMFYUI),$(PIP) -r "$(COMFYUI)/requirements.txt",@echo "No ComfyUI found: working without it. Set COMFYUI_PATH to use one.")
 
 $(VENV)/installed: requirements.txt requirements-dev.txt
 	$(PYTHON) -m venv $(VENV)
@@ -20,7 +26,7 @@ $(VENV)/installed: requirements.txt requirements-dev.txt
 	touch $@
 
 demo: install
-	$(BIN)/python -m cleanplate demo -o demo-output $(if $(COMFYUI),--comfyui $(COMFYUI))
+	$(BIN)/python -m cleanplate demo -o demo-output $(if $(COMFYUI),--comfyui "$(COMFYUI)")
 
 lint: install
 	$(BIN)/ruff check .
@@ -28,7 +34,7 @@ lint: install
 	$(BIN)/mypy
 
 test: lint
-	$(if $(COMFYUI),COMFYUI_PATH=$(COMFYUI)) $(BIN)/pytest tests
+	$(if $(COMFYUI),COMFYUI_PATH="$(COMFYUI)") $(BIN)/pytest tests
 
 bench: install
-	$(if $(COMFYUI),COMFYUI_PATH=$(COMFYUI)) $(BIN)/python benchmarks/lama.py
+	$(if $(COMFYUI),COMFYUI_PATH="$(COMFYUI)") $(BIN)/python benchmarks/lama.py

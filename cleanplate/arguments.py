@@ -32,11 +32,16 @@ def _add_remove(commands: Any) -> None:
         "remove",
         help="remove what a mask marks from a picture, without ComfyUI",
         description="Remove what a mask marks from a picture. Every pixel away from the mask stays "
-        "exactly as it is; 16-bit PNG and TIFF, transparency and colour profiles are kept.",
+        "exactly as it is (a JPEG is compressed again); 16-bit PNG and TIFF, transparency and "
+        "colour profiles are kept.",
     )
     parser.add_argument("image", type=Path, metavar="IMAGE", help="the picture")
     parser.add_argument(
-        "mask", type=Path, metavar="MASK", help="a picture of the same size: white marks what goes"
+        "mask",
+        type=Path,
+        metavar="MASK",
+        help="a picture of the same size: white marks what goes; "
+        "or the picture itself, when what goes is transparent in it",
     )
     parser.add_argument(
         "-o", "--output", type=Path, required=True, metavar="OUT",
@@ -51,7 +56,7 @@ def _add_remove(commands: Any) -> None:
     refine.add_argument(
         "--flux-fill", metavar="DIR_OR_ID",
         help="Flux Fill in the diffusers layout: a folder or a Hugging Face id "
-        "(needs pip install 'cleanplate[flux]')",
+        "(needs pip install diffusers transformers accelerate sentencepiece protobuf)",
     )  # fmt: skip
     refine.add_argument(
         "--upscaler", type=Path, metavar="FILE",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import isfinite
+
 import torch
 from torch import Tensor
 
@@ -30,8 +32,7 @@ def check_image(image: Tensor, name: str = "image") -> None:
         raise ValueError(f"{name} is empty (shape {list(image.shape)}): connect an IMAGE.")
     if not image.is_floating_point():
         raise ValueError(f"{name} has dtype {image.dtype}: expected floating point values in 0..1.")
-    # The sum is NaN or infinite when any value is, and needs no mask the size of the image.
-    if not bool(image.sum(dtype=torch.float32).isfinite()):
+    if not bool(torch.stack(torch.aminmax(image)).isfinite().all()):
         bad = int((~image.isfinite()).sum())
         raise ValueError(
             f"{name} holds {bad} NaN or infinite values: look at the node it comes from "
@@ -83,6 +84,9 @@ def check_mask(mask: Tensor, image: Tensor, name: str = "mask") -> Tensor:
     if not mask.is_floating_point():
         mask = mask != 0
     mask = mask.to(image.device, torch.float32)
-    if not bool(mask.sum().isfinite()):
+    low, high = (float(value) for value in torch.aminmax(mask))
+    if not isfinite(low + high):
         raise ValueError(f"{name} holds NaN or infinite values: look at the node it comes from.")
-    return mask.clamp(0, 1).expand(images, -1, -1)
+    if low < 0 or high > 1:
+        mask = mask.clamp(0, 1)
+    return mask.expand(images, -1, -1)

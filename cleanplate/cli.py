@@ -136,10 +136,11 @@ def _remove(args: argparse.Namespace, console: Console) -> None:
             raise ValueError(f"{path} is what is read: give the result another name.")
     if len({path.absolute() for path in written}) < len(written):
         raise ValueError("two results have one name: give each its own.")
-    picture, mask = images.read_image(args.image), images.read_mask(args.mask)
+    picture, own = images.read_image(args.image), _same_file(args.image, args.mask)
+    mask = images.read_hole(args.mask) if own else images.read_mask(args.mask)
     images.check_same_size(picture.image, mask, args.image, args.mask)
     # A picture whose own transparency is the mask shall not keep the hole in it.
-    alpha = None if _same_file(args.image, args.mask) else picture.alpha
+    alpha = None if own else picture.alpha
     images.check_keeps_alpha(args.output, alpha)
     core = masks.core(mask)
     if core.all():

@@ -68,61 +68,75 @@ def crop_around_mask(
     settings = settings or CropSettings()
     check_image(image)
     mask = check_mask(mask, image)
+    if context_mask is not None and not context_mask.any():
+        context_mask = None
     if context_mask is not None:
         context_mask = check_mask(context_mask, image, "context_mask")
     whole = Box.of(size_of(image))
 
-    found = [masks.bounding_box(masks.core(m)) for m in mask]
-    needed: list[Box] = []
-    wanted: list[Size] = []
-    for i, box in enumerate(found):
-        if box is None:
-            continue
-        # One pixel more than the feather reaches, so that the weight is 0 on the crop's sides.
-        held = box.pad(settings.grow + settings.feather + 1).intersect(whole) or box
-        around = margin(box.size, settings.context_factor, settings.context_pixels)
-        view = box.pad(settings.grow + around)
-        if context_mask is not None:
-            context = masks.bounding_box(masks.core(context_mask[i]))
-            held = held.union(context) if context else held
-            view = view.union(held)
-        needed.append(held)
-        wanted.append(
-            Size(
-                max(view.width, held.width, settings.minimum_size),
-                max(view.height, held.height, settings.minimum_size),
-            )
-        )
-    if not needed:
-        boxes = tuple(whole for _ in found)
+    views = [
+        _view(m, None if context_mask is None else context_mask[i], whole, settings)
+        for i, m in enumerate(mask)
+    ]
+    masked = [view for view in views if view is not None]
+    if not masked:
         alpha = mask.new_zeros(mask.shape)
-        return Stitch(image, boxes, alpha), image[..., :3].contiguous(), alpha
+        return Stitch(image, (whole,) * len(views), alpha), image[..., :3].contiguous(), alpha
 
     # One size for the batch: what the greediest mask wants, and every mask's needs held.
-    size = Size(max(s.width for s in wanted), max(s.height for s in wanted))
-    size = Size(
-        max([size.width] + [n.width for n in needed]),
-        max([size.height] + [n.height for n in needed]),
-    )
-    probe = Box(0, 0, max(n.width for n in needed), max(n.height for n in needed))
+    held = Size(max(v.held.width for v in masked), max(v.held.height for v in masked))
+    wide = Size(max(v.shown.width for v in masked), max(v.shown.height for v in masked))
     size = context_box(
-        probe, whole.size, size=size, multiple=settings.multiple, keep_inside=settings.keep_inside
+        Box.of(held),
+        whole.size,
+        size=Size(max(wide.width, settings.minimum_size), max(wide.height, settings.minimum_size)),
+        multiple=settings.multiple,
+        keep_inside=settings.keep_inside,
     ).size
 
-    crops, shown, alphas, boxes_of = [], [], [], []
-    centre = Box(whole.width // 2, whole.height // 2, 1, 1)
-    remaining = iter(needed)
-    for i, box in enumerate(found):
-        held = next(remaining) if box else centre
-        place = context_box(held, whole.size, size=size, keep_inside=settings.keep_inside)
+    middle = Box(whole.width // 2, whole.height // 2, 1, 1)
+    crops, crop_masks, alphas, boxes_of = [], [], [], []
+    for i, view in enumerate(views):
+        view = view or _View(middle, middle)
+        place = context_box(
+            view.held,
+            whole.size,
+            size=size,
+            keep_inside=settings.keep_inside,
+            centre=view.shown,
+        )
         here = cut(mask[i][None, ..., None], place, fill_zero=True)[0, ..., 0]
         grown = masks.grow(masks.core(here), settings.grow)
         crops.append(cut(image[i : i + 1, ..., :3], place))
-        shown.append(torch.maximum(here, grown.to(here.dtype)))
+        crop_masks.append(torch.maximum(here, grown.to(here.dtype)))
         alphas.append(masks.feather(grown, settings.feather))
         boxes_of.append(place)
     stitch = Stitch(image, tuple(boxes_of), torch.stack(alphas))
-    return stitch, torch.cat(crops), torch.stack(shown)
+    return stitch, torch.cat(crops), torch.stack(crop_masks)
+
+
+@dataclass(frozen=True)
+class _View:
+    """What a crop must hold (inside the image), and what it should show (perhaps beyond it)."""
+
+    held: Box
+    shown: Box
+
+
+def _view(
+    mask: Tensor, context_mask: Tensor | None, whole: Box, settings: CropSettings
+) -> _View | None:
+    box = masks.bounding_box(masks.core(mask))
+    if box is None:
+        return None
+    # One pixel more than the feather reaches, so that the weight is 0 on the crop's sides.
+    held = box.pad(settings.grow + settings.feather + 1).intersect(whole) or box
+    around = margin(box.size, settings.context_factor, settings.context_pixels)
+    shown = box.pad(settings.grow + around)
+    context = None if context_mask is None else masks.bounding_box(masks.core(context_mask))
+    if context:
+        held, shown = held.union(context), shown.union(context)
+    return _View(held, shown)
 
 
 def cut(image: Tensor, box: Box, fill_zero: bool = False) -> Tensor:

@@ -36,7 +36,6 @@ _PACK = Path(__file__).absolute().parent.parent
 _COMFYUI_VARIABLE = "COMFYUI_PATH"
 _WORKFLOWS = ("object_removal", "object_removal_no_diffusion", "object_removal_no_weights")
 _DAT = ("resources", "DAT_light_x2.pth")
-_LAMA_SUFFIXES = (".safetensors", ".ckpt", ".pth", ".pt")
 
 
 @dataclass(frozen=True)
@@ -262,11 +261,11 @@ def _in_process(scene: _Scene, models: list[Path], say: Say, progress: Progress)
 def _fill(models: list[Path], say: Say) -> Fill:
     from .fill.classical import telea
     from .fill.lama import LamaFill
-    from .models import load_removal_model
+    from .models import SUFFIXES, load_removal_model
 
     for folder in models:
         for file in sorted([*folder.glob("inpaint/*"), *folder.glob("lama/*")]):
-            if "lama" in file.name.lower() and file.suffix in _LAMA_SUFFIXES:
+            if "lama" in file.name.lower() and file.name.lower().endswith(SUFFIXES):
                 say(f"Removing with {file}.")
                 return LamaFill(load_removal_model(file))
     say("Removing with OpenCV's telea: there is no LaMa in models/inpaint.")

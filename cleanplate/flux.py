@@ -18,7 +18,10 @@ MULTIPLE = 16
 
 _PIPELINE = "FluxFillPipeline"
 _ROOMY = 40 * 2**30
-_MISSING = "Flux Fill outside ComfyUI needs diffusers: pip install 'cleanplate[flux]'."
+_MISSING = (
+    "Flux Fill outside ComfyUI needs diffusers: "
+    "pip install diffusers transformers accelerate sentencepiece protobuf."
+)
 
 
 class FluxFill:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from math import ceil
 
@@ -111,8 +110,9 @@ def context_box(
     size: Size,
     multiple: int = 1,
     keep_inside: bool = True,
+    centre: Box | None = None,
 ) -> Box:
-    """A box around `needed` of about the given `size`, for a crop of an image.
+    """A box that holds `needed` and has about the given `size`, for a crop of an image.
 
     Args:
         needed: pixels that the crop must hold; inside the image.
@@ -121,50 +121,30 @@ def context_box(
         multiple: width and height are rounded up to a multiple of it. Where the image is too small
             for that, down to one that still holds `needed`, else to the image's own extent.
         keep_inside: shift the box until it lies inside the image, and shrink what does not fit;
-            otherwise it stays centred on `needed` and may reach beyond the image.
+            otherwise it may reach beyond the image.
+        centre: what to put into the middle of the box, as far as it may; `needed` if not given.
     """
-    left, width = _context_span(
-        needed.x, needed.width, image.width, size.width, multiple, keep_inside
-    )
-    top, height = _context_span(
-        needed.y, needed.height, image.height, size.height, multiple, keep_inside
-    )
+    width = _context_length(needed.width, image.width, size.width, multiple, keep_inside)
+    height = _context_length(needed.height, image.height, size.height, multiple, keep_inside)
+    middle = centre or needed
+    left = middle.x - (width - middle.width) // 2
+    top = middle.y - (height - middle.height) // 2
+    left = min(max(left, needed.right - width), needed.x)
+    top = min(max(top, needed.bottom - height), needed.y)
+    if keep_inside:
+        left = min(max(left, 0), image.width - width)
+        top = min(max(top, 0), image.height - height)
     return Box(left, top, width, height)
 
 
-def _context_span(
-    start: int, needed: int, limit: int, wanted: int, multiple: int, keep_inside: bool
-) -> tuple[int, int]:
+def _context_length(needed: int, limit: int, wanted: int, multiple: int, keep_inside: bool) -> int:
     length = round_up(max(needed, wanted), multiple)
     if keep_inside and length > limit:
         below = limit // multiple * multiple
         length = below if below >= needed else limit
-    left = start - (length - needed) // 2
-    if keep_inside:
-        left = min(max(left, 0), limit - length)
-    return left, length
+    return length
 
 
 def round_up(value: int, multiple: int) -> int:
     """The least multiple that is not less than `value`."""
     return -(-value // multiple) * multiple
-
-
-def merge_overlapping(boxes: Iterable[Box]) -> list[Box]:
-    """Join boxes that overlap until none do, so that each pixel lies in one box at most.
-
-    The result is ordered from top to bottom, then from left to right.
-    """
-    merged: list[Box] = []
-    for box in boxes:
-        clear = False
-        while not clear:
-            clear = True
-            for other in merged:
-                if box.intersect(other):
-                    merged.remove(other)
-                    box = box.union(other)
-                    clear = False
-                    break
-        merged.append(box)
-    return sorted(merged, key=lambda b: (b.y, b.x))

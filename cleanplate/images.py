@@ -128,6 +128,25 @@ def read_mask(path: str | Path) -> Tensor:
     return (1 - alpha)[None]
 
 
+def read_hole(path: str | Path) -> Tensor:
+    """Read the mask that a picture carries: what is transparent in it is to go.
+
+    Returns:
+        float32 ``[1, H, W]`` in 0..1, 1 = remove.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is not a picture, damaged, or has no transparency.
+    """
+    picture = read_image(path)
+    if picture.alpha is None:
+        raise ValueError(
+            f"{path} is given as its own mask but has no transparency: erase what shall go, or "
+            "give a mask."
+        )
+    return 1 - picture.alpha
+
+
 def check_same_size(
     image: Tensor, mask: Tensor, image_name: str | Path, mask_name: str | Path
 ) -> None:
@@ -190,7 +209,7 @@ def write_image(
     """Write one picture; the format follows the suffix (see `FORMATS`).
 
     Values are rounded to the nearest step, so that a file that was read is written back with the
-    same pixels (PNG, TIFF; JPEG and WebP are lossy, quality 95). A file of that name is replaced
+    same pixels (PNG, TIFF, WebP; JPEG is lossy, quality 95). A file of that name is replaced
     only when the new one is complete.
 
     Args:
@@ -321,8 +340,10 @@ def _encode(pixels: np.ndarray, kind: str, profile: bytes | None, file: BinaryIO
     options: dict[str, Any] = {}
     if profile is not None and pixels.shape[2] > 1:
         options["icc_profile"] = profile
-    if kind in ("JPEG", "WEBP"):
+    if kind == "JPEG":
         options["quality"] = _QUALITY
+    elif kind == "WEBP":
+        options |= {"lossless": True, "exact": True}
     if kind == "JPEG":
         options["subsampling"] = 0
     if kind == "TIFF":

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .geometry import Box
+from .geometry import Box, Size
 
 THRESHOLD = 0.5
 """A mask value from which a pixel belongs to the object: a soft brush counts from its half."""
@@ -34,6 +34,26 @@ def object_boxes(core: Tensor) -> list[Box]:
     """The bounding box of each 8-connected object in a bool mask ``[H, W]``."""
     _, _, stats, _ = cv2.connectedComponentsWithStats(_as_bytes(core), connectivity=8)
     return [Box(int(x), int(y), int(w), int(h)) for x, y, w, h, _ in stats[1:]]
+
+
+def merge_boxes(boxes: list[Box], size: Size) -> list[Box]:
+    """Join boxes that overlap or touch until none do, so that each pixel lies in one at most.
+
+    Args:
+        boxes: inside an image of that size.
+        size: of the image; the time grows with its area and hardly with the number of boxes.
+
+    Returns:
+        the joined boxes, from top to bottom, then from left to right.
+    """
+    while True:
+        covered = np.zeros((size.height, size.width), np.uint8)
+        for box in boxes:
+            covered[box.rows, box.columns] = 1
+        merged = object_boxes(torch.from_numpy(covered))
+        if len(merged) == len(boxes):
+            return sorted(merged, key=lambda box: (box.y, box.x))
+        boxes = merged
 
 
 def distance(core: Tensor) -> Tensor:

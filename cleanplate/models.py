@@ -8,6 +8,8 @@ import os
 import pickle
 import zipfile
 from collections import OrderedDict
+from functools import partial
+from math import prod
 from pathlib import Path
 from typing import IO, Any
 
@@ -66,7 +68,7 @@ def load_removal_model(path: str | Path) -> MaskedImageModelDescriptor[Any]:
         ValueError: a file that is missing, damaged, no model, or a model of another kind.
     """
     path = Path(path)
-    tensors = read_tensors(path)
+    found = tensors = read_tensors(path)
     if any(key.startswith("generator.") for key in tensors):
         tensors = {k: v for k, v in tensors.items() if k.startswith("generator.")}
     model = _build(path, tensors, "a removal model such as LaMa")
@@ -75,6 +77,8 @@ def load_removal_model(path: str | Path) -> MaskedImageModelDescriptor[Any]:
             f"{path.name} is a model of type {model.architecture.name}, which does not fill holes: "
             "choose a removal model such as LaMa (upscale models belong in models/upscale_models)."
         )
+    if _is_torchscript(path):
+        _keep_as_safetensors(path, found)
     return model.float().eval()
 
 
@@ -103,13 +107,14 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise ValueError(f"{path.name} does not exist: no such file {path}.")
     try:
-        if path.suffix == ".safetensors":
+        if path.suffix.lower() == ".safetensors":
             return _read_safetensors(path)
         if _is_torchscript(path):
-            return _read_torchscript(path)
-        if not _is_pickle(path):
+            loaded: Any = _read_torchscript(path)
+        elif _is_pickle(path):
+            loaded = torch.load(path, map_location="cpu", weights_only=True)
+        else:
             raise ValueError(_damaged(path))
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise ValueError(_pickle_refusal(path, error)) from error
     except _UNREADABLE as error:
@@ -152,7 +157,7 @@ def _build(path: Path, tensors: dict[str, Tensor], wanted: str) -> ModelDescript
 def _damaged(path: Path) -> str:
     with path.open("rb") as file:
         head = file.read(512)
-    if head and head.isascii() and not head.startswith(b"PK"):
+    if head and head.isascii() and b"\0" not in head and not head.startswith(b"PK"):
         return (
             f"{path.name} is a text file, not a model (it begins {head[:24].decode()!r}): a web "
             "page or a pointer was saved in its place, download the file itself."
@@ -215,11 +220,11 @@ class _ModuleTreeUnpickler(pickle.Unpickler):
         if module == "torch" and name in _DTYPES:
             return _Storage(_DTYPES[name])
         if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
-            return _rebuild
+            return partial(_rebuild)  # a fresh object: a pickle can set attributes on what it gets
         if (module, name) == ("collections", "OrderedDict"):
             return OrderedDict
         if module == "torch.jit._pickle":
-            return _first
+            return partial(_first)
         raise pickle.UnpicklingError(f"GLOBAL {module}.{name} is not part of a module tree")
 
     def persistent_load(self, pid: Any) -> Tensor:
@@ -234,6 +239,8 @@ class _ModuleTreeUnpickler(pickle.Unpickler):
 def _rebuild(
     storage: Tensor, offset: int, shape: tuple[int, ...], stride: tuple[int, ...], *_: Any
 ) -> Tensor:
+    if prod(shape) > storage.numel():
+        raise pickle.UnpicklingError("a tensor is larger than its storage, the file is truncated")
     return storage.as_strided(shape, stride, offset)
 
 
@@ -258,19 +265,21 @@ def _read_torchscript(path: Path) -> dict[str, Tensor]:
             path.name,
             digest,
         )
-    copy = path.with_suffix(".safetensors")
-    if copy.is_file():
-        with safe_open(copy, framework="pt") as file:
-            if (file.metadata() or {}).get("source_sha256") == digest:
-                return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-
-    with zipfile.ZipFile(path) as archive:
-        tree = next(n for n in archive.namelist() if n.endswith("/data.pkl"))
-        with archive.open(tree) as file:
-            root = _ModuleTreeUnpickler(file, archive, tree.removesuffix("/data.pkl")).load()
+    copy = _copy_of(path)
+    try:
+        if copy.is_file() and _source_of(copy) == digest:
+            return _read_safetensors(copy)
+    except (SafetensorError, OSError) as error:
+        _log.warning("%s cannot be read (%s), so %s is", copy.name, error, path.name)
     tensors: dict[str, Tensor] = {}
-    _collect(root, "", tensors)
-    _write_beside(copy, tensors, digest)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            tree = next(n for n in archive.namelist() if n.endswith("/data.pkl"))
+            with archive.open(tree) as file:
+                root = _ModuleTreeUnpickler(file, archive, tree.removesuffix("/data.pkl")).load()
+        _collect(root, "", tensors)
+    except (ValueError, StopIteration, MemoryError) as error:
+        raise ValueError(_damaged(path)) from error
     return tensors
 
 
@@ -285,16 +294,28 @@ def _collect(module: Any, prefix: str, into: dict[str, Tensor]) -> None:
             _collect(value, f"{prefix}{name}.", into)
 
 
-def _write_beside(copy: Path, tensors: dict[str, Tensor], digest: str) -> None:
+def _copy_of(path: Path) -> Path:
+    return path.with_suffix(".safetensors")
+
+
+def _source_of(copy: Path) -> str | None:
+    """SHA-256 of the archive that a safetensors file was made from, if it was."""
+    with safe_open(copy, framework="pt") as file:
+        return (file.metadata() or {}).get("source_sha256")
+
+
+def _keep_as_safetensors(path: Path, tensors: dict[str, Tensor]) -> None:
+    """Write an archive's tensors beside it, once, for the next time."""
+    copy = _copy_of(path)
     if copy.exists():
-        _log.info("%s is another file already, so the tensors are not stored again", copy.name)
         return
-    partial = copy.with_suffix(f".{os.getpid()}.partial")
+    partial_copy = copy.with_suffix(f".{os.getpid()}.partial")
+    metadata = {"source_sha256": file_sha256(path), "format": "pt"}
     try:
-        save_file(tensors, partial, metadata={"source_sha256": digest, "format": "pt"})
-        partial.replace(copy)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
+        save_file(tensors, partial_copy, metadata=metadata)
+        partial_copy.replace(copy)
+    except (OSError, SafetensorError) as error:
+        partial_copy.unlink(missing_ok=True)
         _log.warning("%s could not be written (%s)", copy.name, error)
     else:
         _log.info("wrote the tensors to %s, which loads faster and holds no code", copy.name)

@@ -36,7 +36,7 @@ class Removal:
     mask: Tensor
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def remove_object(
     image: Tensor,
     mask: Tensor,

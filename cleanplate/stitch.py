@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import gcd
 
 import torch
 from torch import Tensor
 
 from .checks import check_image, size_of
-from .geometry import Box
+from .geometry import Box, Size
 from .upscale.resize import resize
 
-_MAX_STRETCH = 1.1
-_ROUNDING = 32
-"""Pixels by which rounding to a model's multiples may change a side; no stretch a user made."""
+_UNSEEN_STRETCH = 1.03
+_MOST_MULTIPLE = 64
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Stitch:
     """Where crops came from, and how they are blended back.
 
@@ -60,9 +60,9 @@ def stitch_back(stitch: Stitch, image: Tensor) -> Tensor:
         0 it is bit-identical to the original; a fourth channel is the original's.
 
     Raises:
-        ValueError: counts that do not go together, an aspect that is off by more than 10 % and
-            more than rounding explains (the picture would be distorted), or an image that
-            `check_image` refuses.
+        ValueError: counts that do not go together, an aspect that is off by more than 3 % and
+            more than rounding to a model's multiples explains (the picture would be distorted), or
+            an image that `check_image` refuses.
     """
     check_image(image)
     crops, originals = image.shape[0], stitch.image.shape[0]
@@ -72,9 +72,7 @@ def stitch_back(stitch: Stitch, image: Tensor) -> Tensor:
             "CropAroundMask that made these crops."
         )
     size, got = stitch.boxes[0].size, size_of(image)
-    stretch = max(got.aspect / size.aspect, size.aspect / got.aspect)
-    off = abs(got.width - got.height * size.aspect) / max(size.aspect, 1)
-    if not stitch.is_empty and stretch > _MAX_STRETCH and off > _ROUNDING:
+    if not stitch.is_empty and not _same_shape(got, size):
         raise ValueError(
             f"image is {got} but was cropped at {size}, another aspect: connect the changed crop "
             "of this stitch, resized without cropping or padding."
@@ -98,6 +96,20 @@ def stitch_back(stitch: Stitch, image: Tensor) -> Tensor:
     return result
 
 
+def _same_shape(got: Size, cropped: Size) -> bool:
+    """Whether `got` is what the crop becomes when it is resized to a model's size.
+
+    A side of it may have been rounded by up to the multiple that both sides share, which is a
+    power of two for all models.
+    """
+    aspect = cropped.aspect
+    stretch = max(got.aspect / aspect, aspect / got.aspect)
+    common = gcd(got.width, got.height)
+    multiple = min(common & -common, _MOST_MULTIPLE)
+    rounding = multiple * max(1, aspect)
+    return stretch <= _UNSEEN_STRETCH or abs(got.width - got.height * aspect) <= rounding
+
+
 def blend(target: Tensor, source: Tensor, alpha: Tensor) -> None:
     """Mix `source` into `target` in place, writing only where the weight is not 0.
 
@@ -110,5 +122,5 @@ def blend(target: Tensor, source: Tensor, alpha: Tensor) -> None:
     weight = alpha.unsqueeze(-1)
     mixed = torch.lerp(old, source.clamp(0, 1), weight)
     # An unchanged crop must come back bit for bit, which rounding in the mix would not keep.
-    mixed = torch.where((weight > 0) & (source != old), mixed.clamp(0, 1), old)
-    target[..., :3] = mixed.to(target.dtype)
+    changed = (weight > 0) & (source != old)
+    target[..., :3] = torch.where(changed, mixed.clamp(0, 1).to(target.dtype), target[..., :3])

@@ -8,6 +8,7 @@ from typing import Any
 
 import folder_paths
 from comfy_api.latest import io
+from spandrel import MaskedImageModelDescriptor
 from torch import Tensor
 
 from ..cleanplate.checks import check_image, check_mask
@@ -82,7 +83,7 @@ class LoadRemovalModel(io.ComfyNode):
     @classmethod
     def validate_inputs(cls, model_name: str | None = None) -> bool | str:
         # A name that another node gives is known only once that node has run.
-        if model_name is not None and _find(model_name) is None:
+        if isinstance(model_name, str) and _find(model_name) is None:
             return f"the file {model_name!r} is in neither models/inpaint nor models/lama: {_WHERE}"
         return True
 
@@ -160,6 +161,11 @@ class LamaRemove(io.ComfyNode):
     ) -> io.NodeOutput:
         check_image(image)
         mask = check_mask(mask, image)
+        if not isinstance(removal_model, MaskedImageModelDescriptor):
+            raise ValueError(
+                f"removal_model is a {type(removal_model).__name__}, which LamaRemove cannot run: "
+                "connect Load Removal Model."
+            )
         says_empty(mask)
 
         def fill(crop: Tensor, hole: Tensor) -> Tensor:

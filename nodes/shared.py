@@ -82,6 +82,8 @@ def bring_in(model: Any, memory: int) -> comfy.model_patcher.ModelPatcher:
     """Load a spandrel model where it computes, with `memory` bytes free for its work."""
     patcher = patcher_of(model)
     comfy.model_management.load_models_gpu([patcher], memory_required=memory, force_full_load=True)
+    # Other nodes move models by hand, of which the manager knows nothing.
+    patcher.model.to(patcher.load_device)
     return patcher
 
 

@@ -60,7 +60,7 @@ class UpscaleToModelRes(io.ComfyNode):
                     "multiple_of",
                     default=16,
                     min=1,
-                    max=128,
+                    max=64,
                     advanced=True,
                     tooltip="With the family 'custom' only: width and height are multiples of it.",
                 ),

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from .. import masks
 from ..checks import check_image, check_mask, size_of
-from ..geometry import Box, context_box, margin, merge_overlapping
+from ..geometry import Box, context_box, margin
 from ..stitch import blend
 from . import Fill
 
@@ -71,7 +71,7 @@ def fill_regions(
             around = reach + margin(box.size, context_factor, context_pixels)
             held = box.pad(reach + 1).intersect(whole) or box
             views.append(context_box(held, whole.size, size=box.pad(around).size))
-        jobs += [(i, box) for box in merge_overlapping(views)]
+        jobs += [(i, box) for box in masks.merge_boxes(views, whole.size)]
 
     result = image.clone(memory_format=torch.contiguous_format)
     weights = torch.zeros(image.shape[:3], device=image.device)

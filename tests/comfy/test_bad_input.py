@@ -182,6 +182,20 @@ def test_a_path_out_of_the_folder_is_not_followed(comfy, name, tmp_path):
         comfy.execute_graph({"model": node("LoadRemovalModel", model_name=name)}, want=["model"])
 
 
+def test_what_is_no_spandrel_model_is_named(comfy):
+    graph = lama_graph(comfy, picture(), mask_of((40, 50, 9, 9)))
+    graph["other"] = comfy.source(torch.nn.Conv2d(3, 3, 1))
+    graph["remove"]["inputs"]["removal_model"] = ["other", 0]
+    assert "removal_model is a Conv2d" in refusal(comfy, graph, "remove")
+
+
+def test_an_empty_context_mask_is_as_good_as_none(comfy):
+    graph = crop_graph(comfy, picture(), mask_of((40, 50, 9, 9)))
+    graph["context"] = comfy.source(torch.zeros(1, 64, 64))
+    graph["crop"]["inputs"]["context_mask"] = ["context", 0]
+    comfy.execute_graph(graph, want=["stitch"]).check()
+
+
 def test_a_model_that_cannot_inpaint(comfy):
     image, mask = picture(64, 64), mask_of((8, 8, 9, 9), height=64, width=64)
     message = refusal(comfy, sd_graph(comfy, image, mask, "sd15.safetensors"), "refine")

@@ -6,8 +6,9 @@ from hypothesis import strategies as st
 from cleanplate.crop import CropSettings, crop_around_mask, cut
 from cleanplate.geometry import Box, Size
 from cleanplate.masks import distance
-from cleanplate.stitch import Stitch, stitch_back
+from cleanplate.stitch import Stitch, _same_shape, stitch_back
 from cleanplate.upscale.resize import resize
+from cleanplate.upscale.target import FLUX, SD15, SDXL, ModelFamily, target_size
 
 PLACES = {
     "middle": Box(60, 40, 21, 13),
@@ -182,6 +183,31 @@ def test_one_mask_serves_every_image():
     assert (stitch_back(stitch, torch.zeros_like(crop))[:, 45, 65] == 0).all()
 
 
+def test_the_context_is_shown_on_each_side():
+    image, mask = picture(200, 300), mask_of(Box(120, 80, 20, 10), 200, 300)
+    context = mask_of(Box(200, 85, 5, 5), 200, 300)
+    for shown in (None, context, torch.zeros(1, 64, 64)):
+        wanted = CropSettings(1, 40, 0, 1, feather=4)
+        stitch, _, _ = crop_around_mask(image, mask, wanted, shown)
+        box = stitch.boxes[0]
+        assert box.intersect(Box(80, 40, 100, 90)) == Box(80, 40, 100, 90)
+
+
+def test_a_mask_at_the_border_stays_in_the_middle_when_the_crop_may_extend():
+    settings = CropSettings(1.5, 0, 0, 1, keep_inside=False, feather=4)
+    stitch, _, _ = crop_around_mask(picture(), mask_of(Box(0, 40, 20, 20)), settings)
+    assert stitch.boxes[0] == Box(-5, 35, 30, 30)
+
+
+def test_double_precision_stays():
+    image = picture().double() + torch.rand(1, 91, 127, 3, dtype=torch.float64) * 1e-9
+    stitch, crop, _ = crop_around_mask(image, mask_of(PLACES["middle"]))
+    assert torch.equal(stitch_back(stitch, crop), image)
+    changed = stitch_back(stitch, torch.zeros_like(crop))
+    outside = stitch.mask()[0] == 0
+    assert torch.equal(changed[0][outside], image[0][outside])
+
+
 def test_an_empty_mask_passes_the_image_through():
     image = picture(batch=2)
     stitch, crop, crop_mask = crop_around_mask(image, torch.zeros(1, 91, 127))
@@ -238,10 +264,37 @@ def test_a_stitch_of_another_batch_is_refused():
         stitch_back(stitch, crop[:2])
 
 
-def test_another_aspect_is_refused():
-    stitch, crop, _ = crop_around_mask(picture(), mask_of(PLACES["middle"]))
-    with pytest.raises(ValueError, match="another aspect"):
-        stitch_back(stitch, crop[:, : crop.shape[1] // 2])
+SQUARE = CropSettings(context_pixels=32, context_factor=1, minimum_size=80, multiple=1)
+
+
+@pytest.mark.parametrize(
+    ("height", "width"), [(40, 80), (1024, 935), (1024, 512), (48, 80), (384, 512), (87, 80)]
+)
+def test_another_aspect_is_refused(height, width):
+    stitch, crop, _ = crop_around_mask(picture(), mask_of(Box(60, 40, 9, 9)), SQUARE)
+    assert crop.shape[1:3] == (80, 80)
+    with pytest.raises(ValueError, match=f"image is {width}x{height} but was cropped at 80x80"):
+        stitch_back(stitch, torch.zeros(1, height, width, 3))
+
+
+@pytest.mark.parametrize(("height", "width"), [(80, 80), (240, 256), (1024, 1010), (7, 7), (1, 1)])
+def test_a_side_rounded_for_a_model_is_accepted(height, width):
+    stitch, _, _ = crop_around_mask(picture(), mask_of(Box(60, 40, 9, 9)), SQUARE)
+    assert stitch_back(stitch, torch.zeros(1, height, width, 3))[0, 44, 64, 0] == 0
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.integers(1, 3000),
+    st.integers(1, 3000),
+    st.sampled_from([FLUX, SDXL, SD15, ModelFamily(2**20, 64), ModelFamily(2**20, 24)]),
+)
+def test_what_the_model_size_makes_of_a_crop_is_accepted(width, height, family):
+    size = Size(width, height)
+    if not 1 / 4 <= size.aspect <= 4:
+        return
+    target = target_size(size, family)
+    assert _same_shape(target, size)
 
 
 def test_a_round_trip_through_the_model_size_keeps_the_picture():

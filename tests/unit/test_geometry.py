@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cleanplate.geometry import Box, Size, context_box, margin, merge_overlapping, round_up
+from cleanplate.geometry import Box, Size, context_box, margin, round_up
 
 
 @pytest.mark.parametrize(
@@ -43,6 +43,16 @@ def test_context_box(needed, image, size, multiple, inside, expected):
     assert box == expected
 
 
+def test_the_middle_may_be_another_than_what_is_needed():
+    needed, image, size = Box(50, 40, 10, 10), Size(200, 100), Size(40, 30)
+    for centre, expected in (
+        (Box(60, 45, 2, 2), Box(41, 31, 40, 30)),
+        (Box(190, 45, 2, 2), Box(50, 31, 40, 30)),  # no farther than what is needed allows
+        (Box(0, 0, 2, 2), Box(20, 20, 40, 30)),
+    ):
+        assert context_box(needed, image, size=size, centre=centre) == expected
+
+
 @st.composite
 def box_in_image(draw):
     image = Size(draw(st.integers(1, 300)), draw(st.integers(1, 300)))
@@ -66,26 +76,6 @@ def test_context_box_holds_what_is_needed(pair, width, height, multiple, inside)
         assert box.height % multiple == 0
     for length, limit in ((box.width, image.width), (box.height, image.height)):
         assert length % multiple == 0 or length == limit
-
-
-@given(
-    st.lists(
-        st.builds(
-            Box, st.integers(0, 50), st.integers(0, 50), st.integers(1, 20), st.integers(1, 20)
-        )
-    )
-)
-def test_merged_boxes_are_apart_and_hold_all(boxes):
-    merged = merge_overlapping(boxes)
-    for i, box in enumerate(merged):
-        assert all(box.intersect(other) is None for other in merged[i + 1 :])
-    for box in boxes:
-        assert any(m.intersect(box) == box for m in merged)
-
-
-def test_touching_boxes_stay_apart():
-    boxes = [Box(0, 0, 10, 10), Box(10, 0, 10, 10)]
-    assert merge_overlapping(boxes) == boxes
 
 
 @pytest.mark.parametrize(

@@ -255,3 +255,21 @@ def test_before_and_after_side_by_side():
     assert both[0, 0, :, 0].tolist() == [0.0] * 7 + [1.0] * 8 + [0.5] * 7
     with pytest.raises(ValueError, match="before is 7x5 and after is 8x5"):
         images.side_by_side(before, torch.zeros(1, 5, 8, 3))
+
+
+def test_a_picture_with_a_hole_is_its_own_mask_whatever_it_shows(tmp_path):
+    scan = np.full((40, 60, 4), 255, np.uint8)
+    scan[::4, :, :3] = 0  # black lines on white paper
+    scan[10:20, 20:40, 3] = 0
+    Image.fromarray(scan).save(tmp_path / "scan.png")
+    mask = images.read_hole(tmp_path / "scan.png")
+    assert torch.equal(mask[0] == 1, torch.from_numpy(scan[..., 3] == 0))
+    Image.fromarray(scan[..., :3]).save(tmp_path / "whole.png")
+    with pytest.raises(ValueError, match="has no transparency"):
+        images.read_hole(tmp_path / "whole.png")
+
+
+def test_webp_keeps_every_pixel(tmp_path):
+    noise = torch.randint(0, 256, (1, 20, 30, 3), generator=torch.Generator().manual_seed(1)) / 255
+    images.write_image(tmp_path / "a.webp", noise)
+    assert torch.equal(images.read_image(tmp_path / "a.webp").image, noise)

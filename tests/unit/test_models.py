@@ -1,4 +1,5 @@
 import logging
+import os
 import pickle
 import zipfile
 from pathlib import Path
@@ -18,6 +19,7 @@ from standins.upscale import dat_x2_path, write_nearest_upscaler
 from cleanplate.fill.lama import LamaFill
 from cleanplate.models import (
     BIG_LAMA_SHA256,
+    _keep_as_safetensors,
     file_sha256,
     load_removal_model,
     load_upscale_model,
@@ -84,6 +86,7 @@ def test_torchscript_is_read_without_its_code_and_kept_as_safetensors(
     monkeypatch.setattr(torch.jit, "load", never)
     with caplog.at_level(logging.INFO):
         first = read_tensors(path)
+        _keep_as_safetensors(path, first)
     assert f"is not the published big-lama.pt: its SHA-256 is {file_sha256(path)}" in caplog.text
     copy = tmp_path / "big-lama.safetensors"
     assert copy.is_file()
@@ -93,6 +96,7 @@ def test_torchscript_is_read_without_its_code_and_kept_as_safetensors(
     caplog.clear()
     before = copy.stat().st_mtime_ns
     second = read_tensors(path)
+    _keep_as_safetensors(path, second)
     assert copy.stat().st_mtime_ns == before
     assert "wrote" not in caplog.text
     assert first.keys() == second.keys() == expected.keys()
@@ -124,14 +128,50 @@ def test_a_folder_that_takes_no_files_is_no_obstacle(tmp_path, caplog, monkeypat
     path = tmp_path / "big-lama.pt"
     write_small_torchscript(path)
 
-    def refuse(tensors, target, metadata):
-        Path(target).write_bytes(b"half")
-        raise OSError("read-only file system")
-
-    monkeypatch.setattr("cleanplate.models.save_file", refuse)
-    assert read_tensors(path)
+    # Where a folder stands in the way, the file system itself refuses, also root.
+    (tmp_path / f"big-lama.{os.getpid()}.partial").mkdir()
+    monkeypatch.setattr(Path, "unlink", lambda *_, **__: None)
+    _keep_as_safetensors(path, read_tensors(path))
     assert "could not be written" in caplog.text
-    assert [p.name for p in tmp_path.iterdir()] == ["big-lama.pt"]
+    assert not (tmp_path / "big-lama.safetensors").exists()
+
+
+def test_a_damaged_copy_is_passed_over(tmp_path, caplog):
+    path = tmp_path / "big-lama.pt"
+    expected = write_small_torchscript(path)
+    (tmp_path / "big-lama.safetensors").write_bytes(b"garbage")
+    assert read_tensors(path).keys() == expected.keys()
+    assert "big-lama.safetensors cannot be read" in caplog.text
+
+
+def test_an_archive_of_something_else_leaves_no_copy(tmp_path):
+    path = tmp_path / "other.pt"
+    write_small_torchscript(path)
+    with pytest.raises(ValueError, match="belong to no network"):
+        load_removal_model(path)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        {"x/constants.pkl": b""},
+        {"x/constants.pkl": b"", "x/data.pkl": b"\x80\x5f."},
+        {"x/constants.pkl": b"", "x/data.pkl": b"X\x04\x00\x00\x00\x88\x88\x88\x88."},
+        {"x/constants.pkl": b"", "x/data.pkl": b"\x80\x02K\x01."},
+    ],
+)
+def test_archives_that_make_no_sense(tmp_path, entries):
+    with zipfile.ZipFile(tmp_path / "odd.pt", "w") as archive:
+        for name, content in entries.items():
+            archive.writestr(name, content)
+    with pytest.raises(ValueError, match=r"odd\.pt (is damaged|holds no named tensors)"):
+        read_tensors(tmp_path / "odd.pt")
+
+
+def test_a_suffix_in_capitals(tmp_path):
+    path = write_lama_safetensors(tmp_path / "big-lama.safetensors")
+    load_removal_model(path.rename(tmp_path / "BIG-LAMA.SAFETENSORS"))
 
 
 def test_code_in_a_torchscript_tree_is_refused(tmp_path):

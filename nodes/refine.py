@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import count
 from typing import Any
 
 import comfy.model_base
@@ -14,7 +15,7 @@ from torch import Tensor
 
 from ..cleanplate.checks import check_image, check_mask, size_of
 from ..cleanplate.geometry import Size, round_up
-from .shared import says_empty
+from .shared import say, says_empty
 
 _FLUX_CFG = 1.0
 _LATENT_MULTIPLE = 16
@@ -59,7 +60,14 @@ class FluxFillRefine(io.ComfyNode):
                     control_after_generate=True,
                     tooltip="Of the noise. Another seed gives another refinement.",
                 ),
-                io.Int.Input("steps", default=20, min=1, max=1000, tooltip="Sampling steps."),
+                io.Int.Input(
+                    "steps",
+                    default=20,
+                    min=1,
+                    max=1000,
+                    tooltip="Sampling steps. At denoise 0.8 take 4 or more: with fewer, sampling "
+                    "starts from pure noise.",
+                ),
                 io.Float.Input(
                     "guidance",
                     default=30.0,
@@ -145,6 +153,13 @@ class FluxFillRefine(io.ComfyNode):
             encoded = graph.node("VAEEncode", "encode", pixels=pixels, vae=vae)
             return io.NodeOutput(image, encoded.out(0), expand=graph.finalize())
 
+        if denoise < 1 and int(steps / denoise) == steps:
+            # KSampler runs the last `steps` of int(steps / denoise) steps.
+            enough = next(n for n in count(steps) if int(n / denoise) > n)
+            say(
+                f"With {steps} steps a denoise of {denoise:g} starts from pure noise, as 1.0 does: "
+                f"take at least {enough} steps, or less denoise."
+            )
         if is_flux:
             guided = graph.node(
                 "FluxGuidance", "guidance", conditioning=positive, guidance=guidance

@@ -246,6 +246,19 @@ def test_an_sd_inpainting_model_uses_cfg_and_negative_and_no_guidance(comfy):
     assert not torch.equal(run()[0], second)
 
 
+@pytest.mark.parametrize(
+    ("steps", "denoise", "enough"),
+    [(3, 0.8, 4), (4, 0.8, None), (8, 0.9, 9), (9, 0.9, None), (2, 1.0, None), (1, 0.5, None)],
+)
+def test_too_few_steps_for_a_denoise_are_said(comfy, steps, denoise, enough):
+    image, mask = picture(64, 64), mask_of((16, 16, 20, 20), height=64, width=64)
+    graph = refine_graph(comfy, image, mask, steps=steps, denoise=denoise)
+    run = comfy.execute_graph(graph, want=["refine"]).check()
+    said = [text for _, text in run.texts if "starts from pure noise" in text]
+    assert len(said) == (enough is not None)
+    assert all(f"at least {enough} steps" in text for text in said)
+
+
 def test_flux_ignores_cfg_and_negative(comfy):
     graph = refine_graph(comfy, picture(64, 64), mask_of((16, 16, 20, 20), height=64, width=64))
     first = comfy.execute_graph(graph, want=["refine"]).check().results["refine"][0]

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import requests
 from browser.canvas import Canvas, Renderer
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
@@ -127,28 +125,3 @@ def test_mask_painted_in_the_mask_editor(
     canvas.wait_for_image(saver, saved["filename"])
     check_removed(photo, server.image(saved), mask, reach(api_twin(workflow)))
     assert canvas.errors == []
-
-
-def test_templates_are_offered_with_their_thumbnails(server: ComfyServer) -> None:
-    offered = server.get("workflow_templates")[PACK_NAME]
-    assert sorted(offered) == [path.stem for path in WORKFLOWS]
-    for name in offered:
-        thumbnail = fetch(server, f"api/workflow_templates/{PACK_NAME}/{name}.jpg")
-        assert min(Image.open(BytesIO(thumbnail)).size) >= 400, name
-
-
-def test_every_node_has_a_help_page(server: ComfyServer) -> None:
-    ours = [
-        name
-        for name, info in server.object_info().items()
-        if info["python_module"] == f"custom_nodes.{PACK_NAME}"
-    ]
-    assert ours
-    for name in ours:
-        assert fetch(server, f"extensions/{PACK_NAME}/docs/{name}.md").startswith(b"# "), name
-
-
-def fetch(server: ComfyServer, path: str) -> bytes:
-    response = requests.get(f"{server.url}/{path}", timeout=30)
-    response.raise_for_status()
-    return response.content

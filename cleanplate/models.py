@@ -7,11 +7,8 @@ import logging
 import os
 import pickle
 import zipfile
-from collections import OrderedDict
-from functools import partial
-from math import prod
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -25,6 +22,8 @@ from spandrel import (
 )
 from torch import Tensor
 
+from .torchscript import is_torchscript, read_torchscript
+
 _log = logging.getLogger(__name__)
 
 BIG_LAMA_SHA256 = "344c77bbcb158f17dd143070d1e789f38a66c04202311ae3a258ef66667a9ea9"
@@ -32,29 +31,8 @@ BIG_LAMA_SHA256 = "344c77bbcb158f17dd143070d1e789f38a66c04202311ae3a258ef66667a9
 
 SUFFIXES = (".safetensors", ".ckpt", ".pth", ".pt")
 
-_UNREADABLE = (
-    SafetensorError,
-    zipfile.BadZipFile,
-    RuntimeError,
-    EOFError,
-    LookupError,
-    TypeError,
-    AttributeError,
-)
+_UNREADABLE = (SafetensorError, RuntimeError, EOFError, LookupError, TypeError, AttributeError)
 """What the readers raise for files that are cut off or whose structure makes no sense."""
-
-_DTYPES = {
-    "FloatStorage": torch.float32,
-    "DoubleStorage": torch.float64,
-    "HalfStorage": torch.float16,
-    "BFloat16Storage": torch.bfloat16,
-    "LongStorage": torch.int64,
-    "IntStorage": torch.int32,
-    "ShortStorage": torch.int16,
-    "CharStorage": torch.int8,
-    "ByteStorage": torch.uint8,
-    "BoolStorage": torch.bool,
-}
 
 
 def load_removal_model(path: str | Path) -> MaskedImageModelDescriptor[Any]:
@@ -77,7 +55,7 @@ def load_removal_model(path: str | Path) -> MaskedImageModelDescriptor[Any]:
             f"{path.name} is a model of type {model.architecture.name}, which does not fill holes: "
             "choose a removal model such as LaMa (upscale models belong in models/upscale_models)."
         )
-    if _is_torchscript(path):
+    if is_torchscript(path):
         _keep_as_safetensors(path, found)
     return model.float().eval()
 
@@ -109,8 +87,8 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     try:
         if path.suffix.lower() == ".safetensors":
             return _read_safetensors(path)
-        if _is_torchscript(path):
-            loaded: Any = _read_torchscript(path)
+        if is_torchscript(path):
+            loaded: Any = _read_archive(path)
         elif _is_pickle(path):
             loaded = torch.load(path, map_location="cpu", weights_only=True)
         else:
@@ -187,75 +165,8 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
         return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
 
 
-# TorchScript -----------------------------------------------------------------------------------
-# An archive is a zip of code, a pickle of the module tree, and one file of bytes for each tensor.
-# torch.jit.load would compile the code; only the tree and the bytes are wanted here.
-
-
-class _Module:
-    """Stands for any module class in an archive: an attribute dictionary without behaviour."""
-
-    def __setstate__(self, state: Any) -> None:
-        self.state = state
-
-
-class _Storage:
-    """Names a type of storage, as ``torch.FloatStorage`` does in a pickle."""
-
-    def __init__(self, dtype: torch.dtype) -> None:
-        self.dtype = dtype
-
-
-class _ModuleTreeUnpickler(pickle.Unpickler):
-    """Reads the module tree: classes become `_Module`, and no function but these is found."""
-
-    def __init__(self, file: IO[bytes], archive: zipfile.ZipFile, root: str) -> None:
-        super().__init__(file)
-        self._archive = archive
-        self._root = root
-
-    def find_class(self, module: str, name: str) -> Any:
-        if module.startswith("__torch__"):
-            return _Module
-        if module == "torch" and name in _DTYPES:
-            return _Storage(_DTYPES[name])
-        if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
-            return partial(_rebuild)  # a fresh object: a pickle can set attributes on what it gets
-        if (module, name) == ("collections", "OrderedDict"):
-            return OrderedDict
-        if module == "torch.jit._pickle":
-            return partial(_first)
-        raise pickle.UnpicklingError(f"GLOBAL {module}.{name} is not part of a module tree")
-
-    def persistent_load(self, pid: Any) -> Tensor:
-        _, storage, key, _, count = pid
-        data = bytearray(self._archive.read(f"{self._root}/data/{key}"))
-        flat = torch.frombuffer(data, dtype=storage.dtype) if data else torch.empty(0)
-        if flat.numel() != count:
-            raise pickle.UnpicklingError(f"storage {key} is not complete")
-        return flat
-
-
-def _rebuild(
-    storage: Tensor, offset: int, shape: tuple[int, ...], stride: tuple[int, ...], *_: Any
-) -> Tensor:
-    if prod(shape) > storage.numel():
-        raise pickle.UnpicklingError("a tensor is larger than its storage, the file is truncated")
-    return storage.as_strided(shape, stride, offset)
-
-
-def _first(value: Any, *_: Any) -> Any:
-    return value
-
-
-def _is_torchscript(path: Path) -> bool:
-    if not zipfile.is_zipfile(path):
-        return False
-    with zipfile.ZipFile(path) as archive:
-        return any(name.endswith("/constants.pkl") for name in archive.namelist())
-
-
-def _read_torchscript(path: Path) -> dict[str, Tensor]:
+def _read_archive(path: Path) -> dict[str, Tensor]:
+    """An archive's tensors, from the safetensors file made of it before if there is one."""
     digest = file_sha256(path)
     if digest == BIG_LAMA_SHA256:
         _log.info("%s is the published big-lama.pt (SHA-256 %s)", path.name, digest)
@@ -271,27 +182,7 @@ def _read_torchscript(path: Path) -> dict[str, Tensor]:
             return _read_safetensors(copy)
     except (SafetensorError, OSError) as error:
         _log.warning("%s cannot be read (%s), so %s is", copy.name, error, path.name)
-    tensors: dict[str, Tensor] = {}
-    try:
-        with zipfile.ZipFile(path) as archive:
-            tree = next(n for n in archive.namelist() if n.endswith("/data.pkl"))
-            with archive.open(tree) as file:
-                root = _ModuleTreeUnpickler(file, archive, tree.removesuffix("/data.pkl")).load()
-        _collect(root, "", tensors)
-    except (ValueError, StopIteration, MemoryError) as error:
-        raise ValueError(_damaged(path)) from error
-    return tensors
-
-
-def _collect(module: Any, prefix: str, into: dict[str, Tensor]) -> None:
-    state = getattr(module, "state", None)
-    if not isinstance(state, dict):
-        return
-    for name, value in state.items():
-        if isinstance(value, Tensor):
-            into[prefix + name] = value.contiguous().clone()
-        elif isinstance(value, _Module):
-            _collect(value, f"{prefix}{name}.", into)
+    return read_torchscript(path)
 
 
 def _copy_of(path: Path) -> Path:

@@ -13,7 +13,7 @@ from pathlib import Path
 os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
 
 import pytest
-from standins import write_lama_ckpt, write_lama_safetensors, write_lama_torchscript, write_models
+from standins import write_models
 from support.locate import PACK, TINY_WIDTHS, find_comfyui
 from support.server import PACK_NAME, ComfyServer
 
@@ -26,11 +26,10 @@ def _load_library() -> None:
     There, our `nodes` folder would hide ComfyUI's module of that name.
     """
     folder = PACK / "cleanplate"
-    init = folder / "__init__.py"
-    if "cleanplate" in sys.modules or not init.is_file():
+    if "cleanplate" in sys.modules:
         return
     spec = importlib.util.spec_from_file_location(
-        "cleanplate", init, submodule_search_locations=[str(folder)]
+        "cleanplate", folder / "__init__.py", submodule_search_locations=[str(folder)]
     )
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -59,40 +58,26 @@ def models_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def lama_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with big-lama.safetensors, big-lama.ckpt and big-lama.pt, all of the same weights.
-
-    They fill a hole from its surroundings. The TorchScript file takes some seconds to make.
-    """
-    folder = tmp_path_factory.mktemp("lama")
-    write_lama_safetensors(folder / "big-lama.safetensors")
-    write_lama_ckpt(folder / "big-lama.ckpt")
-    write_lama_torchscript(folder / "big-lama.pt")
-    return folder
-
-
-@pytest.fixture(scope="session")
 def server(
     comfyui_path: Path, models_dir: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ComfyServer]:
     """A running ComfyUI with this pack and the stand-ins, shared by all tests."""
-    packs = {"tiny_widths": TINY_WIDTHS}
-    if (PACK / "__init__.py").is_file():
-        packs[PACK_NAME] = PACK
+    packs = {"tiny_widths": TINY_WIDTHS, PACK_NAME: PACK}
     base = tmp_path_factory.mktemp("server")
     with ComfyServer(comfyui_path, base, models_dir, packs) as running:
         yield running
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run quick tests first, and those that import ComfyUI into this process after them."""
+    """Mark each test with the folder it lies in, and run the quick folders first."""
     here = Path(__file__).parent
 
-    def tier(item: pytest.Item) -> int:
-        folder = item.path.relative_to(here).parts[0] if here in item.path.parents else ""
-        return _TIERS.index(folder) if folder in _TIERS else len(_TIERS)
+    def tier(item: pytest.Item) -> str:
+        return item.path.relative_to(here).parts[0]
 
-    items.sort(key=tier)
+    for item in items:
+        item.add_marker(tier(item))
+    items.sort(key=lambda item: _TIERS.index(tier(item)))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -20,7 +20,7 @@ from ..files import make_folder, write_bytes
 from .connection import BRIEF_SECONDS, DEFAULT_SERVER, Connection
 from .errors import Refused, ServerError
 from .outcome import Outcome, OutputFile
-from .run import Run, stop_run
+from .run import Run
 from .settings import Setting, choices, local_file, parse_value, takes_uploads
 from .watch import Progress
 from .wording import cut
@@ -179,10 +179,6 @@ class Client:
             ValueError: the websocket client is not installed.
         """
         return Run(self._connection, workflow, progress or (lambda *_: None)).wait(timeout)
-
-    def stop(self, prompt_id: str) -> None:
-        """Take a run out of the queue, or interrupt it where it runs; never fails."""
-        stop_run(self._connection, prompt_id)
 
     def download(self, files: Sequence[OutputFile], folder: str | Path) -> list[Path]:
         """Save files of a run in a folder, which is made where it is missing.

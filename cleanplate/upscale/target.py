@@ -57,8 +57,8 @@ def target_size(size: Size, family: ModelFamily) -> Size:
     """The size nearest in aspect among those the family allows.
 
     Width and height are multiples of ``family.multiple``, the area is within 3 % of
-    ``family.area``, except for shapes so long that no such size exists. For
-    aspects from 1:3 to 3:1 and multiples of 16 the aspect changes by 1.6 % at most.
+    ``family.area``, except for shapes so long that no such size exists. For aspects
+    from 1:3 to 3:1 and multiples of 16 the aspect changes by 1.6 % at most.
     """
     step = family.multiple
     ideal = sqrt(family.area * size.aspect)

@@ -31,14 +31,6 @@ _VIEWPORT = {"width": 1600, "height": 900}
 _DEMO = PACK / "workflows" / "demo"
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark every test in this folder."""
-    here = Path(__file__).parent
-    for item in items:
-        if here in item.path.parents:
-            item.add_marker(pytest.mark.browser)
-
-
 @pytest.fixture(scope="session")
 def chromium_path() -> str:
     """The Chromium of this machine; skips the test if there is none."""

@@ -15,18 +15,7 @@ def comfy(
     comfyui_path: Path, models_dir: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ComfyProcess]:
     """ComfyUI imported here, with this pack and the stand-ins."""
-    packs = [TINY_WIDTHS]
-    if (PACK / "__init__.py").is_file():
-        packs.append(PACK)
     base = tmp_path_factory.mktemp("comfy")
-    process = ComfyProcess.start(comfyui_path, base, models_dir, packs)
+    process = ComfyProcess.start(comfyui_path, base, models_dir, [TINY_WIDTHS, PACK])
     yield process
     process.close()
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark every test in this folder."""
-    here = Path(__file__).parent
-    for item in items:
-        if here in item.path.parents:
-            item.add_marker(pytest.mark.comfy)

@@ -19,8 +19,6 @@ from cleanplate.comfyui.errors import ServerError
 from cleanplate.comfyui.local_server import StartError, local_server
 from cleanplate.comfyui.settings import Setting
 
-pytestmark = pytest.mark.e2e
-
 INVERT = {
     "1": {"class_type": "LoadImage", "inputs": {"image": "example.png"}},
     "2": {"class_type": "ImageInvert", "inputs": {"image": ["1", 0]}, "_meta": {"title": "Turn"}},
@@ -82,13 +80,6 @@ SCALED = INVERT | {
             "crop": "disabled",
         },
     }
-}  # fmt: skip
-ADDED = INVERT | {
-    "2": {"class_type": "ImageCompositeMasked", "inputs": {
-        "destination": ["1", 0], "source": ["1", 0], "x": 0, "y": 0, "resize_source": False,
-        "mask": ["4", 0],
-    }},
-    "4": {"class_type": "LoadImageMask", "inputs": {"image": "x.png", "channel": "red"}},
 }  # fmt: skip
 
 BAD = {

@@ -9,8 +9,10 @@ import pytest
 from support.peer import WORKFLOW
 
 from cleanplate.comfyui.client import Client
+from cleanplate.comfyui.connection import Connection
 from cleanplate.comfyui.errors import ServerError
 from cleanplate.comfyui.outcome import OutputFile
+from cleanplate.comfyui.run import stop_run
 from cleanplate.comfyui.settings import Setting, parse_setting
 
 pytest.importorskip("websocket", reason="websocket-client is not installed")
@@ -36,7 +38,7 @@ def test_nobody_there():
         with pytest.raises(ServerError) as caught:
             call()
         assert str(caught.value) == f"no ComfyUI answers at {url}: start it or pass --server."
-    Client(url).stop("never fails")
+    stop_run(Connection(url), "never fails")
 
 
 def test_somebody_else_there(peer):

@@ -6,8 +6,11 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-Fill = Callable[[Tensor, Tensor], Tensor]
-"""``fill(image [1, h, w, 3] float32 in 0..1, hole [1, h, w] float32, 0 or 1) -> [1, h, w, 3]``.
+Fill = Callable[..., Tensor]
+"""``fill(image [N, h, w, 3] float32 in 0..1, hole [N, h, w] float32, 0 or 1) -> [N, h, w, 3]``.
 
-Part of the crop is always known. What is returned outside the hole is not used.
+Part of each crop is always known. What is returned outside the hole is not used.
+
+Where the user says what may be copied, a third argument comes: ``source [N, h, w]`` float32, 0 or
+1, never 1 inside the hole, and 1 somewhere.
 """

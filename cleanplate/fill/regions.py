@@ -26,6 +26,7 @@ def fill_regions(
     feather: int = 4,
     context_factor: float = 2.0,
     context_pixels: int = 64,
+    source: Tensor | None = None,
     step: Step | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Fill what the masks mark and leave every other pixel as it is.
@@ -41,6 +42,8 @@ def fill_regions(
         feather: pixels around the grown mask over which the fill fades into the image.
         context_factor: see `geometry.margin`.
         context_pixels: least surroundings that a fill sees on each side.
+        source: ``[1 or B, H, W]``, 1 = may be copied from; counted from 0.5. Crops are extended to
+            hold all of it, and it is handed to the fill; see `Fill`.
         step: progress and cancel.
 
     Returns:
@@ -49,10 +52,13 @@ def fill_regions(
         mask, 0 farther than `feather` from it.
 
     Raises:
-        ValueError: what `check_image` and `check_mask` refuse, or a mask that covers a whole image.
+        ValueError: what `check_image` and `check_mask` refuse; a mask that covers a whole image; a
+            source that marks nothing outside the hole.
     """
     check_image(image)
     mask = check_mask(mask, image)
+    if source is not None:
+        source = masks.core(check_mask(source, image, "source_mask"))
     cores = [masks.core(m) for m in mask]
     for i, marked in enumerate(cores):
         if marked.all():
@@ -70,24 +76,43 @@ def fill_regions(
         for box in masks.object_boxes(marked):
             around = reach + margin(box.size, context_factor, context_pixels)
             held = box.pad(reach + 1).intersect(whole) or box
-            views.append(context_box(held, whole.size, size=box.pad(around).size))
+            view = context_box(held, whole.size, size=box.pad(around).size)
+            views.append(_with_source(view, source[i]) if source is not None else view)
         jobs += [(i, box) for box in masks.merge_boxes(views, whole.size)]
+    if source is not None:
+        for i, box in jobs:
+            hole = _weights(cores[i], box, grow, feather) > 0
+            if not (source[i][box.rows, box.columns] & ~hole).any():
+                raise ValueError(
+                    "source_mask marks nothing outside what is to be filled, so there is nothing "
+                    "to copy: paint it over surroundings of the object, or disconnect it."
+                )
 
     result = image.clone(memory_format=torch.contiguous_format)
     weights = torch.zeros(image.shape[:3], device=image.device)
     for done, (i, box) in enumerate(jobs):
         if step:
             step(done, len(jobs))
-        marked = cores[i][box.rows, box.columns]
-        alpha = masks.feather(masks.grow(marked, grow), feather)
-        if alpha.all():
-            # Growing took the last known pixel of a small image.
-            alpha = marked.to(alpha.dtype)
+        alpha = _weights(cores[i], box, grow, feather)
         target = result[i, box.rows, box.columns]
-        crop = target[None, ..., :3].to(torch.float32)
-        filled = fill(crop, (alpha > 0).to(torch.float32)[None])
-        blend(target, filled[0], alpha)
+        seen = [target[None, ..., :3].to(torch.float32), (alpha > 0).to(torch.float32)[None]]
+        if source is not None:
+            seen.append((source[i][box.rows, box.columns] & (alpha == 0)).to(torch.float32)[None])
+        blend(target, fill(*seen)[0], alpha)
         weights[i, box.rows, box.columns] = alpha
     if step:
         step(len(jobs), len(jobs))
     return result, weights
+
+
+def _with_source(view: Box, source: Tensor) -> Box:
+    held = masks.bounding_box(source)
+    return view.union(held) if held else view
+
+
+def _weights(core: Tensor, box: Box, grow: int, feather: int) -> Tensor:
+    """How much of the fill each pixel of a crop takes: ``[h, w]`` float32."""
+    marked = core[box.rows, box.columns]
+    alpha = masks.feather(masks.grow(marked, grow), feather)
+    # Growing may take the last known pixel of a small image.
+    return marked.to(alpha.dtype) if alpha.all() else alpha

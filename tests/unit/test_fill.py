@@ -124,6 +124,35 @@ def test_growing_never_takes_the_last_known_pixel(height, width, method):
     assert result.isfinite().all()
 
 
+def test_the_source_is_in_every_crop_and_never_in_the_hole():
+    image = picture(1, 300, 700)
+    mask = mask_of((100, 50, 20, 20), (100, 300, 20, 20), height=300, width=700)
+    source = mask_of((200, 600, 30, 50), (100, 300, 20, 60), height=300, width=700) * 0.6
+    shown = []
+
+    def fill(crop, hole, free):
+        shown.append((crop, hole, free))
+        return torch.zeros_like(crop)
+
+    fill_regions(image, mask, fill, grow=3, feather=2, source=source)
+    ((crop, hole, free),) = shown
+    assert crop.shape[1:3] == hole.shape[1:] == free.shape[1:]
+    assert set(free.unique().tolist()) == {0.0, 1.0}
+    assert not (free * hole).any()
+    # all of it but what the grown hole takes: 20 columns, and five more beyond them
+    assert free.sum() == 30 * 50 + 20 * (60 - 20 - 5)
+
+
+@pytest.mark.parametrize("marked", [[], [(42, 32, 3, 3)], [(40, 30, 9, 10)]])
+def test_a_source_that_is_empty_or_in_the_hole_is_refused(marked):
+    painter = Painter()
+    with pytest.raises(ValueError, match="source_mask marks nothing outside"):
+        fill_regions(picture(batch=2), mask_of((40, 30, 9, 7)), painter, source=mask_of(*marked))
+    assert not painter.seen
+    empty = torch.zeros(1, 101, 67)
+    assert torch.equal(fill_regions(picture(), empty, painter, source=empty)[0], picture())
+
+
 def test_progress_comes_before_each_crop_and_can_cancel():
     calls = []
 

@@ -74,6 +74,24 @@ def grow(core: Tensor, pixels: int) -> Tensor:
     return distance(core) <= pixels if pixels > 0 else core
 
 
+def fill_holes(core: Tensor) -> Tensor:
+    """Add what a bool mask ``[H, W]`` encloses: the inside of a ring, and gaps between strokes.
+
+    A part of the background is enclosed when no path of 4-neighbours leads from it to the border of
+    the image. 4, because objects hang together by their corners too (`object_boxes`): a diagonal
+    line of single pixels closes a ring.
+    """
+    background = 1 - _as_bytes(core)
+    count, labels = cv2.connectedComponents(background, connectivity=4)
+    if count == 1:
+        return core
+    rims = (labels[0], labels[-1], labels[:, 0], labels[:, -1])
+    enclosed = np.ones(count, bool)
+    enclosed[np.concatenate(rims)] = False
+    enclosed[0] = True
+    return torch.from_numpy(enclosed[labels]).to(core.device)
+
+
 def feather(core: Tensor, pixels: int) -> Tensor:
     """Blend weights that fade out around a bool mask ``[H, W]``.
 

@@ -101,3 +101,40 @@ def test_merged_boxes_are_apart_and_hold_all(boxes):
 def test_boxes_apart_stay_apart():
     boxes = [Box(0, 0, 10, 10), Box(11, 0, 10, 10), Box(0, 12, 5, 5)]
     assert masks.merge_boxes(boxes, Size(30, 30)) == boxes
+
+
+def drawing(*rows: str) -> torch.Tensor:
+    return torch.tensor([[mark == "#" for mark in row] for row in rows])
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        # the inside of a ring
+        (
+            (".....", ".###.", ".#.#.", ".###.", "....."),
+            (".....", ".###.", ".###.", ".###.", "....."),
+        ),
+        # a ring that is closed by corners only
+        (
+            (".....", "..#..", ".#.#.", "..#..", "....."),
+            (".....", "..#..", ".###.", "..#..", "....."),
+        ),
+        # open by a side
+        (("####", "#...", "####"), ("####", "#...", "####")),
+        # the border of the image is no wall
+        (("##.##", "#...#", "#####"), ("##.##", "#...#", "#####")),
+        # an island of mask in a hole
+        (("#####", "#...#", "#.#.#", "#...#", "#####"), ("#####",) * 5),
+        # two holes
+        (("#####", "#.#.#", "#####"), ("#####",) * 3),
+        (("....",), ("....",)),
+        (("#.#.#",), ("#.#.#",)),
+        (("###",) * 3, ("###",) * 3),
+    ],
+)
+def test_what_a_mask_encloses_becomes_mask(before, after):
+    core = drawing(*before)
+    kept = core.clone()
+    assert torch.equal(masks.fill_holes(core), drawing(*after))
+    assert torch.equal(core, kept)

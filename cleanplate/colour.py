@@ -1,0 +1,125 @@
+"""Undo the colour shift that VAE and sampler leave in a crop, measured where nothing changed."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from .colour_fit import Cells, Shift, fit
+
+MODES = ("none", "gain and offset", "smooth field")
+DEFAULT_MODE = "smooth field"
+
+_MOST_CELLS = 48
+_LEAST_CELL = 8
+_MOST_ROWS = 1024
+_BLACK_OR_WHITE = 1 / 64
+
+
+def match_colour(
+    changed: Tensor, original: Tensor, ring: Tensor, mode: str, strength: float = 1.0
+) -> Tensor:
+    """Bring a changed crop back to the colours that it has where it ought to be unchanged.
+
+    The shift is measured on the ring, as means over cells of many pixels, so that texture which
+    was sharpened, blurred or moved by a fraction of a pixel does not count. What the scatter of
+    the cells explains by chance is not corrected, so a crop that has not shifted stays as it is.
+
+    Args:
+        changed: ``[h, w, 3]`` float32 in 0..1.
+        original: ``[h, w, 3]`` float32, the same pixels before the change.
+        ring: bool ``[h, w]``, where both ought to be equal; without a True pixel nothing changes.
+        mode: "none"; "gain and offset": a factor and a sum for each channel; "smooth field": a
+            factor for each channel and a sum that varies slowly over the crop.
+        strength: how much of the shift is undone, 0..1.
+
+    Returns:
+        ``[h, w, 3]`` float32, not clamped; `changed` itself where there is nothing to undo.
+
+    Raises:
+        ValueError: another mode or strength, or tensors of other shapes.
+    """
+    if mode not in MODES:
+        raise ValueError(f"colour match is {mode!r}: choose one of {', '.join(MODES)}.")
+    if not 0 <= strength <= 1:
+        raise ValueError(f"colour match strength is {strength}: choose a value in 0..1.")
+    if changed.ndim != 3 or changed.shape[2] != 3 or changed.shape != original.shape:
+        raise ValueError(
+            f"changed has shape {list(changed.shape)} and original {list(original.shape)}: "
+            "expected [height, width, 3] twice, give the crop before and after the change."
+        )
+    if ring.shape != changed.shape[:2]:
+        raise ValueError(
+            f"ring has shape {list(ring.shape)} but the crop {list(changed.shape[:2])}: "
+            "give one value for each pixel of the crop."
+        )
+    if mode == "none" or strength == 0 or not ring.any():
+        return changed
+    shift = fit(_measure(changed, original, ring), field=mode == "smooth field")
+    return _undo(changed, shift, strength) if shift.is_seen else changed
+
+
+def _measure(changed: Tensor, original: Tensor, ring: Tensor) -> Cells:
+    """Means over square cells of the ring's pixels."""
+    height, width = ring.shape
+    cell = max(_LEAST_CELL, -(-max(height, width) // _MOST_CELLS))
+    across = -(-width // cell)
+    # A sample of the rows tells as much of a large crop as all of them.
+    stride = -(-height // _MOST_ROWS)
+    x = torch.arange(width, device=ring.device) + 0.5
+    strips = []
+    for top in range(0, height, cell):
+        rows = slice(top, min(top + cell, height), stride)
+        old, new, known = original[rows], changed[rows], ring[rows].to(changed.dtype)
+        y = torch.arange(rows.start, rows.stop, stride, device=ring.device) + 0.5
+        # A channel that ran into black or white tells only how far it could move.
+        weight = _between(new).maximum(1 - _between(old)) * known.unsqueeze(-1)
+        shift = new - old
+        weighted = weight * shift
+        counts = torch.stack((known.sum(dim=0), y @ known), dim=-1)
+        sums = [(weight * old).sum(dim=0), weighted.sum(dim=0), (weighted * shift).sum(dim=0)]
+        columns = [counts, counts[:, :1] * x[:, None], weight.sum(dim=0), *sums]
+        strip = known.new_zeros(across * cell, 15)
+        strip[:width] = torch.cat(columns, dim=-1)
+        strips.append(strip.view(across, cell, 15).sum(dim=1))
+    # The fit is tiny and wants a precision that not every device has.
+    table = torch.cat(strips).cpu().double()
+    count, rest = table[:, :1], table[:, 3:].view(-1, 4, 3)
+    held = count[:, 0] > 0
+    place = table[held, 1:3] / count[held]
+    weight, old, mean, square = rest[held].unbind(dim=1)
+    some = weight.clamp(min=1e-6)
+    mean = mean / some
+    return Cells(
+        size=(height, width),
+        place=place,
+        weight=weight,
+        original=old / some,
+        shift=mean,
+        variance=(square / some - mean.square()).clamp(min=0),
+    )
+
+
+def _between(value: Tensor) -> Tensor:
+    """0 at black and at white, 1 a few levels away from them."""
+    return (torch.minimum(value, 1 - value) / _BLACK_OR_WHITE).clamp_(0, 1)
+
+
+def _undo(changed: Tensor, shift: Shift, strength: float) -> Tensor:
+    """Invert ``changed = original + offset + gain (original - centre) + field``."""
+    height, width, _ = changed.shape
+    gain, offset, centre = (v.to(changed) for v in (shift.gain, shift.offset, shift.centre))
+    dark, bright, low, high = (v.to(changed) for v in (*shift.tones, *shift.bounds))
+    down, right = shift.waves(height, width)
+    bend = torch.einsum("ijc,xj->ixc", shift.field, right).to(changed).flatten(1)
+    down = down.to(changed)
+    result = torch.empty_like(changed)
+    block = max(1, (1 << 18) // width)
+    for top in range(0, height, block):
+        rows = slice(top, top + block)
+        added = (down[rows] @ bend).view(-1, width, 3).clamp_(low, high).add_(offset)
+        tone = changed[rows] - added
+        tone.sub_(centre).div_(1 + gain).clamp_(dark, bright)
+        added.addcmul_(tone, gain)
+        torch.add(changed[rows], added, alpha=-strength, out=result[rows])
+    return result

@@ -1,4 +1,4 @@
-"""Filling holes. Every fill is a `Fill`: it sees one crop and knows nothing of the whole image."""
+"""Filling holes. Every fill is a `Fill`: it sees crops and knows nothing of the whole image."""
 
 from __future__ import annotations
 
@@ -9,8 +9,15 @@ from torch import Tensor
 Fill = Callable[..., Tensor]
 """``fill(image [N, h, w, 3] float32 in 0..1, hole [N, h, w] float32, 0 or 1) -> [N, h, w, 3]``.
 
-Part of each crop is always known. What is returned outside the hole is not used.
+Part of each crop is always known. What is returned outside the hole is not used. N is 1, unless
+the fill has an attribute ``batch_pixels``: then it is given crops of one size together, as long as
+they hold no more pixels than that.
 
 Where the user says what may be copied, a third argument comes: ``source [N, h, w]`` float32, 0 or
 1, never 1 inside the hole, and 1 somewhere.
 """
+
+
+def batch_pixels(fill: Fill) -> int:
+    """How many pixels of crops a fill takes at once; 0 where it takes one crop of any size."""
+    return getattr(fill, "batch_pixels", 0)

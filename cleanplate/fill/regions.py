@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from .. import masks
 from ..checks import check_image, check_mask, size_of
-from ..geometry import Box, context_box, margin
+from ..geometry import Box, Size, context_box, margin
 from ..stitch import blend
-from . import Fill
+from . import Fill, batch_pixels
 
 Step = Callable[[int, int], None]
-"""``step(done, total)``, called before each crop and once at the end; may raise to cancel."""
+"""``step(done, total)`` in crops, called before each call of the fill and once at the end; may
+raise to cancel."""
+
+_Job = tuple[int, Box]
+
+_LEAST_KNOWN = 64
+"""Pixels that a fill sees beyond what is filled, however little context is asked for."""
 
 
 def fill_regions(
@@ -24,24 +31,29 @@ def fill_regions(
     *,
     grow: int = 8,
     feather: int = 4,
-    context_factor: float = 2.0,
-    context_pixels: int = 64,
+    context_factor: float = 1.4,
+    context_pixels: int = 128,
+    shared_crops: bool = False,
     source: Tensor | None = None,
     step: Step | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Fill what the masks mark and leave every other pixel as it is.
 
     Each object of a mask is filled on a crop around it; objects whose crops overlap share one. So
-    the cost follows the objects, not the image.
+    the cost follows the objects, not the image. Beyond the image and the results, the memory is
+    that of a few crops, however many images there are.
 
     Args:
         image: ``[B, H, W, 3 or 4]``; not changed.
         mask: ``[1 or B, H, W]``, 1 = remove; counted from 0.5. An empty mask leaves its image.
-        fill: what fills one crop.
+        fill: what fills the crops.
         grow: pixels added around the mask, so that no rim of the object stays.
         feather: pixels around the grown mask over which the fill fades into the image.
-        context_factor: see `geometry.margin`.
-        context_pixels: least surroundings that a fill sees on each side.
+        context_factor: how much longer a crop is than the object in it; see `geometry.margin`.
+        context_pixels: least surroundings on each side, counted from the mask as it came. A fill
+            always sees 64 pixels beyond what it fills, where the image has them.
+        shared_crops: crop all images at the same places, those of their masks' union. For frames
+            of a video: crops that jump from frame to frame make the fill flicker.
         source: ``[1 or B, H, W]``, 1 = may be copied from; counted from 0.5. Crops are extended to
             hold all of it, and it is handed to the fill; see `Fill`.
         step: progress and cancel.
@@ -58,31 +70,19 @@ def fill_regions(
     check_image(image)
     mask = check_mask(mask, image)
     if source is not None:
-        source = masks.core(check_mask(source, image, "source_mask"))
-    cores = [masks.core(m) for m in mask]
-    for i, marked in enumerate(cores):
-        if marked.all():
-            where = f" of image {i}" if len(cores) > 1 else ""
-            raise ValueError(
-                f"mask covers the whole image{where}, so nothing is left to fill from: paint only "
-                "over what shall go (or invert the mask)."
-            )
-
-    reach = grow + feather
-    whole = Box.of(size_of(image))
-    jobs: list[tuple[int, Box]] = []
-    for i, marked in enumerate(cores):
-        views = []
-        for box in masks.object_boxes(marked):
-            around = reach + margin(box.size, context_factor, context_pixels)
-            held = box.pad(reach + 1).intersect(whole) or box
-            view = context_box(held, whole.size, size=box.pad(around).size)
-            views.append(_with_source(view, source[i]) if source is not None else view)
-        jobs += [(i, box) for box in masks.merge_boxes(views, whole.size)]
+        source = check_mask(source, image, "source_mask")
+    weights_of = partial(_weights, grow=grow, feather=feather)
+    crops_of = partial(
+        _crops,
+        size=size_of(image),
+        reach=grow + feather,
+        factor=context_factor,
+        pixels=context_pixels,
+    )
+    jobs = list(_plan(mask, source, crops_of, shared_crops))
     if source is not None:
         for i, box in jobs:
-            hole = _weights(cores[i], box, grow, feather) > 0
-            if not (source[i][box.rows, box.columns] & ~hole).any():
+            if not _free(source[i], weights_of(mask[i], box), box).any():
                 raise ValueError(
                     "source_mask marks nothing outside what is to be filled, so there is nothing "
                     "to copy: paint it over surroundings of the object, or disconnect it."
@@ -90,29 +90,94 @@ def fill_regions(
 
     result = image.clone(memory_format=torch.contiguous_format)
     weights = torch.zeros(image.shape[:3], device=image.device)
-    for done, (i, box) in enumerate(jobs):
+    done = 0
+    for group in _groups(jobs, batch_pixels(fill)):
         if step:
             step(done, len(jobs))
-        alpha = _weights(cores[i], box, grow, feather)
-        target = result[i, box.rows, box.columns]
-        seen = [target[None, ..., :3].to(torch.float32), (alpha > 0).to(torch.float32)[None]]
+        places = [(i, box.rows, box.columns) for i, box in group]
+        alphas = torch.stack([weights_of(mask[i], box) for i, box in group])
+        crops = torch.stack([result[place][..., :3] for place in places]).to(torch.float32)
+        seen = [crops, (alphas > 0).to(torch.float32)]
         if source is not None:
-            seen.append((source[i][box.rows, box.columns] & (alpha == 0)).to(torch.float32)[None])
-        blend(target, fill(*seen)[0], alpha)
-        weights[i, box.rows, box.columns] = alpha
+            free = [
+                _free(source[i], alpha, box) for (i, box), alpha in zip(group, alphas, strict=True)
+            ]
+            seen.append(torch.stack(free).to(torch.float32))
+        for place, filled, alpha in zip(places, fill(*seen), alphas, strict=True):
+            blend(result[place], filled, alpha)
+            weights[place] = alpha
+        done += len(group)
     if step:
         step(len(jobs), len(jobs))
     return result, weights
 
 
-def _with_source(view: Box, source: Tensor) -> Box:
-    held = masks.bounding_box(source)
-    return view.union(held) if held else view
+def _plan(
+    mask: Tensor, source: Tensor | None, crops_of: Callable[..., list[Box]], shared: bool
+) -> Iterator[_Job]:
+    """What to fill: image by image, the crops that hold something of its mask."""
+    # One frame's marks at a time: those of all frames would grow with the batch.
+    for i, one in enumerate(mask):
+        if masks.core(one).all():
+            where = f" of image {i}" if len(mask) > 1 else ""
+            raise ValueError(
+                f"mask covers the whole image{where}, so nothing is left to fill from: paint only "
+                "over what shall go (or invert the mask)."
+            )
+    same_masks = mask.stride(0) == 0 and (source is None or source.stride(0) == 0)
+    boxes: list[Box] | None = None
+    if shared:
+        boxes = crops_of(_union(mask), None if source is None else _union(source))
+    for i, one in enumerate(mask):
+        marked = masks.core(one)
+        if boxes is None or not (shared or same_masks):
+            boxes = crops_of(marked, None if source is None else masks.core(source[i]))
+        for box in boxes:
+            if marked[box.rows, box.columns].any():
+                yield i, box
 
 
-def _weights(core: Tensor, box: Box, grow: int, feather: int) -> Tensor:
+def _crops(
+    marked: Tensor, source: Tensor | None, *, size: Size, reach: int, factor: float, pixels: int
+) -> list[Box]:
+    """Boxes around the objects of one mask that do not touch each other."""
+    whole = Box.of(size)
+    held_source = masks.bounding_box(source) if source is not None else None
+    views = []
+    for box in masks.object_boxes(marked):
+        around = max(margin(box.size, factor, pixels), reach + _LEAST_KNOWN)
+        held = box.pad(reach + 1).intersect(whole) or box
+        view = context_box(held, size, size=box.pad(around).size)
+        views.append(view.union(held_source) if held_source else view)
+    return masks.merge_boxes(views, size)
+
+
+def _union(mask: Tensor) -> Tensor:
+    union = masks.core(mask[0])
+    for one in mask[1:]:
+        union = union | masks.core(one)
+    return union
+
+
+def _groups(jobs: list[_Job], pixels: int) -> Iterator[list[_Job]]:
+    """Crops of one size together, as many as hold at most `pixels`, at least one."""
+    equal: dict[Size, list[_Job]] = {}
+    for job in jobs:
+        equal.setdefault(job[1].size, []).append(job)
+    for size, alike in equal.items():
+        count = max(1, pixels // size.area)
+        for start in range(0, len(alike), count):
+            yield alike[start : start + count]
+
+
+def _weights(mask: Tensor, box: Box, *, grow: int, feather: int) -> Tensor:
     """How much of the fill each pixel of a crop takes: ``[h, w]`` float32."""
-    marked = core[box.rows, box.columns]
+    marked = masks.core(mask[box.rows, box.columns])
     alpha = masks.feather(masks.grow(marked, grow), feather)
     # Growing may take the last known pixel of a small image.
     return marked.to(alpha.dtype) if alpha.all() else alpha
+
+
+def _free(source: Tensor, alpha: Tensor, box: Box) -> Tensor:
+    """What of a crop may be copied: bool ``[h, w]``."""
+    return masks.core(source[box.rows, box.columns]) & (alpha == 0)

@@ -59,11 +59,26 @@ def test_changes_the_grown_mask_and_nothing_else(spot, grow, feather, dtype, cha
 def test_the_network_sees_a_crop_of_the_surroundings():
     image, mask = picture(1, 600, 700), mask_of((300, 300, 60, 60), height=600, width=700)
     painter = Painter()
-    fill_regions(image, mask, painter, context_factor=2.0, context_pixels=64)
+    fill_regions(image, mask, painter, context_factor=3.0, context_pixels=48)
     ((crop, hole),) = painter.seen
+    # the mask grows by 12, beyond which 64 pixels are known, whatever less is asked for
     assert crop.shape[1:3] == (60 + 2 * (12 + 64), 60 + 2 * (12 + 64))
     assert not hole[:, 0].any()
     assert set(hole.unique().tolist()) == {0.0, 1.0}
+    for factor, pixels, around in ((4.0, 48, 90), (1.0, 100, 100)):
+        painter = Painter()
+        fill_regions(image, mask, painter, context_factor=factor, context_pixels=pixels)
+        assert painter.pixels == (60 + 2 * around) ** 2
+
+
+def test_a_blob_of_5_percent_shows_at_most_17_percent_of_the_pixels():
+    y, x = torch.meshgrid(torch.arange(2048.0), torch.arange(2048.0), indexing="ij")
+    # an ellipse whose bounding box is 543x619 covers 6 %, as the measured blob covers 5 %
+    blob = (((x - 1000) / 271.5) ** 2 + ((y - 1000) / 309.5) ** 2 <= 1).float()[None]
+    assert 0.05 < blob.mean() < 0.07
+    painter = Painter()
+    fill_regions(torch.zeros(1, 2048, 2048, 3), blob, painter)
+    assert painter.pixels <= 0.17 * 2048 * 2048
 
 
 def test_objects_apart_have_their_own_crops_and_near_ones_share():
@@ -75,7 +90,7 @@ def test_objects_apart_have_their_own_crops_and_near_ones_share():
         result, _ = fill_regions(image, mask, painter)
         assert len(painter.seen) == count
         assert (result[0][mask[0] > 0] == 0).all()
-        assert painter.pixels < 0.25 * 400 * 1000
+        assert painter.pixels < 0.4 * 400 * 1000
     # both holes are blank in the shared crop: neither is filled from the other's object
     assert (painter.seen[0][1].sum() > 2 * 20 * 20).all()
 
@@ -90,6 +105,64 @@ def test_masks_of_a_batch():
     assert not changed[1].any()
     shared, _ = fill_regions(image, masks[:1], Painter())
     assert (shared[:, 10:15, 10:15] == 0).all()
+
+
+class BatchPainter(Painter):
+    batch_pixels = 300 * 300
+
+
+def test_equal_crops_come_together_as_far_as_the_pixels_allow():
+    image = picture(5, 400, 700)
+    spot, other = (200, 200, 30, 30), (0, 0, 20, 30)
+    masks = torch.cat([mask_of(s, height=400, width=700) for s in (spot, spot, other, spot, spot)])
+    settings = {"context_pixels": 100, "context_factor": 1.0, "grow": 0, "feather": 0}
+    single, together = Painter(0.25), BatchPainter(0.25)
+    together.batch_pixels = 3 * 230 * 230
+    expected = fill_regions(image, masks, single, **settings)
+    calls = []
+    result = fill_regions(image, masks, together, step=lambda *at: calls.append(at), **settings)
+    assert torch.equal(result[0], expected[0]) and torch.equal(result[1], expected[1])
+    assert [len(crop) for crop, _ in together.seen] == [3, 1, 1]
+    assert calls == [(0, 5), (3, 5), (4, 5), (5, 5)]
+    assert [len(crop) for crop, _ in single.seen] == [1] * 5
+
+
+def test_crops_of_a_video_may_stay_in_one_place():
+    image = picture(3, 400, 600)
+    # an object that walks, then is gone
+    masks = torch.cat(
+        [
+            mask_of(*spot, height=400, width=600)
+            for spot in ([(100, 100, 40, 40)], [(110, 180, 40, 40)], [])
+        ]
+    )
+    apart, shared = Painter(), Painter()
+    expected, _ = fill_regions(image, masks, apart)
+    result, changed = fill_regions(image, masks, shared, shared_crops=True)
+    # the painter's colour does not depend on the crop, so the pictures are the same
+    assert torch.equal(result, expected)
+    assert len(apart.seen) == len(shared.seen) == 2
+    (one, hole), (other, _) = shared.seen
+    assert one.shape == other.shape
+    assert torch.equal(one[hole == 0], image[:1, : one.shape[1], : one.shape[2]][hole == 0])
+    assert not changed[2].any()
+
+
+def test_memory_of_a_long_batch_is_that_of_a_few_crops(monkeypatch):
+    """Counted in calls: never more crops at once than the pixels allow."""
+    image = torch.zeros(1, 200, 200, 3).expand(40, -1, -1, -1)
+    painter = BatchPainter(0.5)
+    planned = []
+    plain = fill_regions.__globals__["_crops"]
+    monkeypatch.setitem(
+        fill_regions.__globals__, "_crops", lambda *a, **k: planned.append(1) or plain(*a, **k)
+    )
+    result, _ = fill_regions(image, mask_of((90, 90, 9, 9), height=200, width=200), painter)
+    assert max(len(crop) for crop, _ in painter.seen) == 300 * 300 // (200 * 200)
+    assert sum(len(crop) for crop, _ in painter.seen) == 40
+    # one mask for all is looked at once
+    assert len(planned) == 1
+    assert (result[:, 92, 92] == 0.5).all()
 
 
 def test_an_empty_mask_calls_nothing():

@@ -36,6 +36,27 @@ def object_boxes(core: Tensor) -> list[Box]:
     return [Box(int(x), int(y), int(w), int(h)) for x, y, w, h, _ in stats[1:]]
 
 
+def largest_objects(
+    core: Tensor, *, least: int, most: int
+) -> tuple[np.ndarray, list[tuple[int, Box]]]:
+    """The 8-connected objects of a bool mask ``[H, W]``, the largest first.
+
+    Args:
+        core: the mask.
+        least: pixels that an object must have.
+        most: how many to return at most.
+
+    Returns:
+        the number of its object for each pixel, ``[H, W]``, 0 where there is none; and number and
+        bounding box of the objects.
+    """
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(_as_bytes(core), connectivity=8)
+    area = stats[:, cv2.CC_STAT_AREA]
+    order = sorted(range(1, len(stats)), key=lambda label: -int(area[label]))[:most]
+    boxes = [(i, Box(*(int(edge) for edge in stats[i][:4]))) for i in order if area[i] >= least]
+    return labels, boxes
+
+
 def merge_boxes(boxes: list[Box], size: Size) -> list[Box]:
     """Join boxes that overlap or touch until none do, so that each pixel lies in one at most.
 

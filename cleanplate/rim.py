@@ -73,15 +73,8 @@ def rims(image: Tensor, core: Tensor) -> list[Rim]:
     Returns:
         one `Rim` for each 8-connected object of at least 100 pixels, of the 32 largest.
     """
-    bytes_ = core.to("cpu", torch.uint8).numpy()
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(bytes_, connectivity=8)
-    area = stats[:, cv2.CC_STAT_AREA]
-    largest = sorted(range(1, len(stats)), key=lambda label: -int(area[label]))[:_MOST]
-    return [
-        _rim(image, labels, label, Box(*(int(edge) for edge in stats[label][:4])))
-        for label in largest
-        if area[label] >= _SMALLEST
-    ]
+    labels, objects = masks.largest_objects(core, least=_SMALLEST, most=_MOST)
+    return [_rim(image, labels, label, box) for label, box in objects]
 
 
 def _rim(image: Tensor, labels: npt.NDArray[np.int32], label: int, box: Box) -> Rim:

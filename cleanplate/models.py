@@ -31,12 +31,18 @@ BIG_LAMA_SHA256 = "344c77bbcb158f17dd143070d1e789f38a66c04202311ae3a258ef66667a9
 
 SUFFIXES = (".safetensors", ".ckpt", ".pth", ".pt")
 
+_MAT = "synthesis.first_stage.conv_first.conv.resample_filter"
+"""A tensor that only MAT's weights have."""
+
 _UNREADABLE = (SafetensorError, RuntimeError, EOFError, LookupError, TypeError, AttributeError)
 """What the readers raise for files that are cut off or whose structure makes no sense."""
 
 
 def load_removal_model(path: str | Path) -> MaskedImageModelDescriptor[Any]:
     """Read a network that fills holes (LaMa), in float32 on the CPU and in evaluation mode.
+
+    Also MAT (Li et al., CVPR 2022), where the package spandrel_extra_arches is installed; its code
+    and weights are licensed for non-commercial use.
 
     Takes ``.safetensors``, ``.ckpt`` and ``.pth`` files, training checkpoints among them (only
     their generator is used), and the TorchScript archive ``big-lama.pt``: of that only the tensors
@@ -57,6 +63,8 @@ def load_removal_model(path: str | Path) -> MaskedImageModelDescriptor[Any]:
         )
     if is_torchscript(path):
         _keep_as_safetensors(path, found)
+    if model.architecture.id == "MAT":
+        _settle(model.model)
     return model.float().eval()
 
 
@@ -117,8 +125,18 @@ def file_sha256(path: Path) -> str:
 
 def _build(path: Path, tensors: dict[str, Tensor], wanted: str) -> ModelDescriptor:
     try:
-        return ModelLoader().load_from_state_dict(tensors)
+        try:
+            return ModelLoader().load_from_state_dict(tensors)
+        except UnsupportedModelError:
+            if not _learn_more_networks():
+                raise
+            return ModelLoader().load_from_state_dict(tensors)
     except UnsupportedModelError as error:
+        if any(key.endswith(_MAT) for key in tensors):
+            raise ValueError(
+                f"{path.name} is a MAT network, which needs the Python package "
+                "spandrel_extra_arches (for non-commercial use): install it where ComfyUI runs."
+            ) from error
         some = ", ".join(list(tensors)[:3])
         raise ValueError(
             f"{path.name} is not {wanted}: its {len(tensors)} tensors ({some}, ...) belong to no "
@@ -130,6 +148,30 @@ def _build(path: Path, tensors: dict[str, Tensor], wanted: str) -> ModelDescript
             f"{path.name} looks like {wanted} but its weights do not fit the network ({reason}): "
             "use the published file."
         ) from error
+
+
+def _learn_more_networks() -> bool:
+    """Let spandrel read what spandrel_extra_arches adds, where that is installed."""
+    try:
+        import spandrel_extra_arches
+    except ImportError:
+        return False
+    return bool(spandrel_extra_arches.install(ignore_duplicates=True))
+
+
+def _settle(mat: Any) -> None:
+    """Give MAT a fixed style, which follows it to its device.
+
+    spandrel draws the style at every load from NumPy's global state, so that the same picture came
+    out differently each time, and leaves it on the CPU.
+    """
+    generator = torch.Generator().manual_seed(0)
+    for name, value in (
+        ("z", torch.randn(1, mat.model.z_dim, generator=generator)),
+        ("label", torch.zeros(1, mat.model.c_dim)),
+    ):
+        delattr(mat, name)
+        mat.register_buffer(name, value, persistent=False)
 
 
 def _damaged(path: Path) -> str:

@@ -12,12 +12,15 @@ from spandrel import MaskedImageModelDescriptor
 from torch import Tensor
 
 from ..cleanplate.checks import check_image, check_mask
-from ..cleanplate.fill.lama import LamaFill
+from ..cleanplate.fill.capped import MAX_SIDE
+from ..cleanplate.fill.lama import fixed_side
+from ..cleanplate.fill.refine import MAX_SIDE as REFINED_SIDE
+from ..cleanplate.fill.refine import MAX_STEPS
 from ..cleanplate.fill.regions import fill_regions
 from ..cleanplate.models import SUFFIXES, load_removal_model
+from .managed_fill import ManagedFill
 from .shared import (
     RemovalModel,
-    bring_in,
     cleaned_pictures,
     finished,
     grow_and_feather,
@@ -32,8 +35,7 @@ _WHERE = (
     "put LaMa's big-lama.pt or big-lama.safetensors into ComfyUI/models/inpaint; it is published "
     "at https://github.com/Sanster/models/releases/tag/add_big_lama (Apache-2.0)"
 )
-_BYTES_PER_PIXEL = 1050
-"""Measured for big-LaMa in float32 between 256x256 and 2048x2048."""
+_NO_CAP = 16384
 
 for _folder in _FOLDERS:
     folder_paths.add_model_folder_path(_folder, os.path.join(folder_paths.models_dir, _folder))
@@ -61,8 +63,9 @@ class LoadRemovalModel(io.ComfyNode):
             display_name="Load Removal Model",
             category="CleanPlate/removal",
             description="Loads a network that fills holes, such as LaMa, from models/inpaint or "
-            "models/lama. Of a TorchScript file (big-lama.pt) only the weights are read, never "
-            "its code; they are kept beside it as safetensors.",
+            "models/lama; MAT too, where the Python package spandrel_extra_arches is installed "
+            "(non-commercial). Of a TorchScript file (big-lama.pt) only the weights are read, "
+            "never its code; they are kept beside it as safetensors.",
             search_aliases=["lama", "big-lama", "load inpaint model", "eraser model", "inpaint"],
             inputs=[
                 io.Combo.Input(
@@ -127,22 +130,55 @@ class LamaRemove(io.ComfyNode):
                 *grow_and_feather(),
                 io.Float.Input(
                     "context_factor",
-                    default=2.0,
+                    default=1.4,
                     min=1.0,
                     max=10.0,
                     step=0.1,
                     advanced=True,
-                    tooltip="How much longer the crop is than the masked object: 2.0 shows the "
-                    "network half of the object's longer side on each side of it.",
+                    tooltip="How much longer the crop is than the masked object: 1.4 shows the "
+                    "network a fifth of the object's longer side on each side of it.",
                 ),
                 io.Int.Input(
                     "context_pixels",
-                    default=64,
+                    default=128,
                     min=0,
                     max=2048,
                     step=8,
                     advanced=True,
-                    tooltip="Least number of pixels that the network sees on each side.",
+                    tooltip="Least number of pixels that the network sees on each side of the "
+                    "mask. 64 beyond what is filled are always seen.",
+                ),
+                io.Int.Input(
+                    "max_side",
+                    default=MAX_SIDE,
+                    min=256,
+                    max=_NO_CAP,
+                    step=64,
+                    optional=True,
+                    advanced=True,
+                    tooltip="Crops longer than this are filled reduced and enlarged again, inside "
+                    "the mask only: LaMa repeats textures at sizes far from those it has learned, "
+                    f"and its cost grows with the pixels. {_NO_CAP} switches it off.",
+                ),
+                io.Boolean.Input(
+                    "same_crop_for_all",
+                    default=False,
+                    optional=True,
+                    advanced=True,
+                    tooltip="Crop all images at the same places, those of all masks together. For "
+                    "frames of a video: crops that move with the mask make the fill flicker.",
+                ),
+                io.Int.Input(
+                    "refine",
+                    default=0,
+                    min=0,
+                    max=MAX_STEPS,
+                    optional=True,
+                    advanced=True,
+                    tooltip="Steps by which LaMa's fill of a large hole is corrected with a fill "
+                    "at half the size: 0 is off, 15 what its authors use. For crops from 512 "
+                    f"pixels, which are capped at {REFINED_SIDE}; takes about 30 times as long "
+                    "and up to 7 GB.",
                 ),
             ],
             outputs=cleaned_pictures(),
@@ -158,6 +194,9 @@ class LamaRemove(io.ComfyNode):
         feather: int,
         context_factor: float,
         context_pixels: int,
+        max_side: int = MAX_SIDE,
+        same_crop_for_all: bool = False,
+        refine: int = 0,
     ) -> io.NodeOutput:
         check_image(image)
         mask = check_mask(mask, image)
@@ -166,13 +205,8 @@ class LamaRemove(io.ComfyNode):
                 f"removal_model is a {type(removal_model).__name__}, which LamaRemove cannot run: "
                 "connect Load Removal Model."
             )
+        fill = ManagedFill(removal_model, max_side, refine)
         says_empty(mask)
-
-        def fill(crop: Tensor, hole: Tensor) -> Tensor:
-            pixels = crop.shape[1] * crop.shape[2]
-            patcher = bring_in(removal_model, pixels * _BYTES_PER_PIXEL)
-            return LamaFill(removal_model, patcher.load_device)(crop, hole)
-
         result, changed = fill_regions(
             image,
             mask,
@@ -180,7 +214,9 @@ class LamaRemove(io.ComfyNode):
             grow=grow,
             feather=feather,
             context_factor=context_factor,
-            context_pixels=context_pixels,
+            # A network of one size sees picture in all of it rather than its reflection.
+            context_pixels=max(context_pixels, (fixed_side(removal_model) or 0) // 2),
+            shared_crops=same_crop_for_all,
             step=progress_steps(),
         )
         return io.NodeOutput(finished(result), finished(changed))

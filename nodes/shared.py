@@ -46,12 +46,17 @@ def says_empty(mask: Tensor) -> bool:
     return True
 
 
+def stop_if_interrupted() -> None:
+    """Raise ComfyUI's interrupt if the user has cancelled."""
+    comfy.model_management.throw_exception_if_processing_interrupted()
+
+
 def progress_steps() -> Callable[[int, int], None]:
     """A ``step(done, total)`` that shows progress and raises when the user cancels."""
     bar = comfy.utils.ProgressBar(1)
 
     def step(done: int, total: int) -> None:
-        comfy.model_management.throw_exception_if_processing_interrupted()
+        stop_if_interrupted()
         bar.update_absolute(done, max(total, 1))
 
     return step

@@ -16,6 +16,7 @@ BATCH_PIXELS = 2**20
 """Of crops that LaMa fills together: as many as fit into what one crop of 1024x1024 takes."""
 
 _BATCHED = ("LaMa",)
+_SEED = 0
 
 
 class LamaFill:
@@ -25,7 +26,8 @@ class LamaFill:
     It is switched to evaluation here because spandrel hands networks out in training mode, where
     batch normalisation uses the crop's own statistics and the result is wrong. It is kept in
     float32, whatever autocast surrounds the call: the Fourier transform of LaMa knows no bfloat16
-    on any device, and half precision only for powers of two on some.
+    on any device, and half precision only for powers of two on some. MAT drops parts of its style
+    at random: it does so from the same seed each time, and PyTorch's own state stays as it was.
 
     Args:
         model: spandrel's descriptor, on `device` already. LaMa takes several crops at once, other
@@ -45,7 +47,9 @@ class LamaFill:
         planes = image.movedim(-1, 1).to(self._device, torch.float32)
         holes = hole.unsqueeze(1).to(planes)
         wanted = padded_size(self._model, size_of(image))
-        with torch.autocast(self._device.type, enabled=False):
+        random = torch.random.fork_rng(range(torch.cuda.device_count()))
+        with torch.autocast(self._device.type, enabled=False), random:
+            torch.manual_seed(_SEED)
             filled = self._model.model(pad(planes, wanted), pad(holes, wanted))
         return filled[..., : image.shape[1], : image.shape[2]].clamp(0, 1).movedim(1, -1).to(image)
 

@@ -2,50 +2,11 @@
 
 import pytest
 import torch
-from spandrel import MaskedImageModelDescriptor, SizeRequirements
-from spandrel.architectures.LaMa import LaMa, LaMaArch
+from spandrel.architectures.LaMa import LaMaArch
+from standins.small_lama import Watched, descriptor, small_lama
 
 from cleanplate.fill.lama import LamaFill, fixed_side, pad
 from cleanplate.geometry import Size
-
-
-def descriptor(network, architecture=None, **needs):
-    needs = needs or {"minimum": 16, "multiple_of": 8}
-    return MaskedImageModelDescriptor(
-        network,
-        network.state_dict(),
-        architecture=architecture or LaMaArch(),
-        purpose="Inpainting",
-        tags=[],
-        supports_half=False,
-        supports_bfloat16=True,
-        input_channels=3,
-        output_channels=3,
-        size_requirements=SizeRequirements(**needs),
-    )
-
-
-def small_lama(width=4, blocks=2):
-    """LaMa's own layers, narrower, with random weights."""
-    torch.manual_seed(3)
-    network = LaMa(in_nc=4, out_nc=3)
-    network.model = type(network.model)(4, 3, ngf=width, n_blocks=blocks)
-    return network
-
-
-class Watched(torch.nn.Module):
-    """A network that keeps what it was shown."""
-
-    def __init__(self):
-        super().__init__()
-        self.weight = torch.nn.Parameter(torch.ones(1))
-        self.seen = []
-
-    def forward(self, image, mask):
-        assert not self.training
-        assert image.dtype == mask.dtype == self.weight.dtype == torch.float32
-        self.seen.append((image, mask))
-        return image * 3 - 1
 
 
 def crop(height, width, count=1):
@@ -118,10 +79,6 @@ def test_the_network_stays_in_float32_whatever_surrounds_it():
 
 def test_other_networks_take_one_crop_and_may_want_one_square():
     class Other(LaMaArch):
-        def __init__(self):
-            super().__init__()
-            self._id = "Other"
-
         id = "Other"
 
     network = Watched()

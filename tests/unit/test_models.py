@@ -1,6 +1,7 @@
 import logging
 import os
 import pickle
+import sys
 import zipfile
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from standins.upscale import dat_x2_path, write_nearest_upscaler
 
 from cleanplate.fill.lama import LamaFill
 from cleanplate.models import (
+    _MAT,
     BIG_LAMA_SHA256,
     _keep_as_safetensors,
     file_sha256,
@@ -263,3 +265,42 @@ def test_upscale_models(tmp_path):
     assert model.scale == 2
     if dat := dat_x2_path():
         assert load_upscale_model(dat).scale == 2
+
+
+def test_mat_without_the_package_that_reads_it(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "spandrel_extra_arches", None)
+    save_file({_MAT: torch.zeros(4, 4)}, tmp_path / "mat.safetensors")
+    with pytest.raises(ValueError, match=r"mat\.safetensors is a MAT network.*non-commercial"):
+        load_removal_model(tmp_path / "mat.safetensors")
+
+
+@pytest.mark.slow
+def test_mat_fills_the_same_each_time(tmp_path):
+    """At its true shape, with random weights."""
+    pytest.importorskip("spandrel_extra_arches")
+    from spandrel_extra_arches.architectures.MAT import MAT
+
+    from cleanplate.fill.capped import CappedFill
+    from cleanplate.fill.lama import fixed_side
+    from cleanplate.fill.regions import fill_regions
+
+    weights = {
+        name.removeprefix("model."): tensor.half().contiguous()
+        for name, tensor in MAT().state_dict().items()
+    }
+    path = tmp_path / "MAT_Places512_fp16.safetensors"
+    save_file(weights, path)
+    image, mask = torch.rand(1, 700, 600, 3), torch.zeros(1, 700, 600)
+    mask[:, 50:600, 200:300] = 1
+    results = []
+    for _ in range(2):
+        model = load_removal_model(path)
+        assert fixed_side(model) == 512
+        random = torch.get_rng_state()
+        fill = CappedFill(LamaFill(model), fixed_side(model))
+        results.append(fill_regions(image, mask, fill))
+        assert torch.equal(torch.get_rng_state(), random)
+    (one, changed), (other, _) = results
+    assert torch.equal(one, other)
+    assert torch.equal(one[changed == 0], image[changed == 0])
+    assert not torch.equal(one[changed > 0], image[changed > 0])

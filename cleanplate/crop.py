@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, get_args
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from . import masks
-from .checks import check_image, check_mask, size_of
-from .geometry import Box, Size, context_box, margin
+from .bounds import bounding_boxes
+from .canvas import Outside, cut
+from .checks import check_finite, check_image, check_mask, in_range, size_of
+from .framing import Frame, View, apart, steady, together
+from .geometry import Box, Size
+from .memory import empty, zeros
 from .stitch import Stitch
+from .upscale.resize import resize, resize_mask
+from .weights import grow_and_feather
+
+OnePer = Literal["image", "moving frame", "batch", "object"]
+"""What gets a crop of its own: each image; each image, with the crop's middle moving smoothly from
+one to the next; all images together, at one place; each separate object of each mask."""
 
 
 @dataclass(frozen=True)
@@ -25,9 +37,18 @@ class CropSettings:
         minimum_size: least width and height of the crop.
         multiple: width and height become a multiple of it where the image is large enough.
         keep_inside: shift the crop until it lies inside the image; otherwise it stays centred on
-            the mask and repeats the image's edge where it reaches beyond.
+            the mask and reaches beyond the image.
         grow: pixels to add around the mask.
         feather: width of the blend around the grown mask, outwards.
+        outside: what a crop shows beyond the image.
+        width, height: resize the crops to this; the box gets the same aspect, beyond the image
+            only where nothing else fits. 0 follows from the other, both 0: not resized.
+        threshold: mask values from this on count; lower ones are noise.
+        fill_holes: also change what the mask encloses.
+        invert: change everything but the mask.
+        one_per: see `OnePer`.
+        extend: pixels to add to the image at its left, top, right and bottom side, all of them
+            masked; stitching gives the larger image.
     """
 
     context_factor: float = 1.5
@@ -37,6 +58,60 @@ class CropSettings:
     keep_inside: bool = True
     grow: int = 0
     feather: int = 16
+    outside: Outside = "edge"
+    width: int = 0
+    height: int = 0
+    threshold: float = masks.THRESHOLD
+    fill_holes: bool = False
+    invert: bool = False
+    one_per: OnePer = "image"
+    extend: tuple[int, int, int, int] = (0, 0, 0, 0)
+
+    def __post_init__(self) -> None:
+        if self.one_per not in get_args(OnePer):
+            raise ValueError(
+                f"one_per is {self.one_per!r}: choose one of {', '.join(get_args(OnePer))}."
+            )
+        if self.outside not in get_args(Outside):
+            raise ValueError(
+                f"outside is {self.outside!r}: choose one of {', '.join(get_args(Outside))}."
+            )
+
+    def frame(self, image: Size) -> Frame:
+        """These settings for an image of that size."""
+        left, top, right, bottom = self.extend
+        return Frame(
+            bounds=Box.from_edges(-left, -top, image.width + right, image.height + bottom),
+            # One pixel more than the feather reaches, so that the weight is 0 on the crop's sides.
+            reach=self.grow + self.feather + 1,
+            factor=self.context_factor,
+            pixels=self.context_pixels,
+            grow=self.grow,
+            minimum=self.minimum_size,
+            multiple=self.multiple,
+            keep_inside=self.keep_inside,
+            width=self.width,
+            height=self.height,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Crop:
+    """One crop of each image, or of one image where each object has its own.
+
+    Attributes:
+        stitch: for `stitch_back`.
+        image: the crops ``[n, h, w, 3]`` (a fourth channel stays with the stitch).
+        mask: the grown masks on the crops ``[n, h, w]`` float32, soft where the given mask is soft.
+        painted: the given masks on the crops, neither grown, filled nor inverted.
+        blend: the weights of the stitch at the crops' size.
+    """
+
+    stitch: Stitch
+    image: Tensor
+    mask: Tensor
+    painted: Tensor
+    blend: Tensor
 
 
 def crop_around_mask(
@@ -45,117 +120,224 @@ def crop_around_mask(
     settings: CropSettings | None = None,
     context_mask: Tensor | None = None,
 ) -> tuple[Stitch, Tensor, Tensor]:
-    """Crop each image around its mask.
+    """Crop each image around its mask: `crops_around_mask` for what is not one for each object.
+
+    Returns:
+        the stitch, the crops and the grown masks on them, see `Crop`.
+    """
+    settings = settings or CropSettings()
+    if settings.one_per == "object":
+        raise ValueError("one crop for each object is a list: call crops_around_mask.")
+    (crop,) = crops_around_mask(image, mask, settings, context_mask)
+    return crop.stitch, crop.image, crop.mask
+
+
+def crops_around_mask(
+    image: Tensor,
+    mask: Tensor,
+    settings: CropSettings | None = None,
+    context_mask: Tensor | None = None,
+) -> list[Crop]:
+    """Crop images around their masks.
 
     All crops of a batch get one size, that of the largest. An image whose mask is empty (no value
-    reaches 0.5) is cropped with blend weight 0, so that stitching returns it untouched; when all
-    masks are empty the whole images are the crops.
+    reaches the threshold) is cropped with blend weight 0, so that stitching returns it untouched;
+    when all masks are empty the whole images are the crops.
+
+    With one crop for each object, objects (8-connected) whose crops would overlap share one, so
+    that no crop shows what another changes.
+
+    The time and the memory follow the crops and a single look at the masks, not the images.
 
     Args:
-        image: ``[B, H, W, 3 or 4]``; not changed, and kept by reference in the stitch.
+        image: ``[B, H, W, 3 or 4]``; not changed, and kept by reference in the stitch. Only what
+            the crops show is looked at: NaN elsewhere comes back as it is.
         mask: ``[1 or B, H, W]``, 1 = the part to change.
         settings: see `CropSettings`.
         context_mask: ``[1 or B, H, W]``, further pixels the crop has to show; its pixels are not
             changed.
 
     Returns:
-        the stitch; the crops ``[B, h, w, 3]`` (a fourth channel stays with the stitch); the grown
-        masks on the crops ``[B, h, w]``, float32, soft where the given mask is soft.
+        one crop for all images, or one for each object of each image, from top to bottom.
 
     Raises:
         ValueError: an image or mask that `check_image` or `check_mask` refuses.
     """
-    settings = settings or CropSettings()
-    check_image(image)
-    mask = check_mask(mask, image)
-    if context_mask is not None and not context_mask.any():
-        context_mask = None
-    if context_mask is not None:
-        context_mask = check_mask(context_mask, image, "context_mask")
-    whole = Box.of(size_of(image))
-
+    job = _Job.of(image, mask, settings or CropSettings())
+    contexts = _contexts(context_mask, image)
+    found = job.found()
     views = [
-        _view(m, None if context_mask is None else context_mask[i], whole, settings)
-        for i, m in enumerate(mask)
+        job.frame.view(box, context) if box else job.frame.nothing()
+        for box, context in zip(found, contexts, strict=True)
     ]
-    masked = [view for view in views if view is not None]
-    if not masked:
-        alpha = mask.new_zeros(mask.shape)
-        return Stitch(image, (whole,) * len(views), alpha), image[..., :3].contiguous(), alpha
-
-    # One size for the batch: what the greediest mask wants, and every mask's needs held.
-    held = Size(max(v.held.width for v in masked), max(v.held.height for v in masked))
-    wide = Size(max(v.shown.width for v in masked), max(v.shown.height for v in masked))
-    size = context_box(
-        Box.of(held),
-        whole.size,
-        size=Size(max(wide.width, settings.minimum_size), max(wide.height, settings.minimum_size)),
-        multiple=settings.multiple,
-        keep_inside=settings.keep_inside,
-    ).size
-
-    middle = Box(whole.width // 2, whole.height // 2, 1, 1)
-    crops, crop_masks, alphas, boxes_of = [], [], [], []
-    for i, view in enumerate(views):
-        view = view or _View(middle, middle)
-        place = context_box(
-            view.held,
-            whole.size,
-            size=size,
-            keep_inside=settings.keep_inside,
-            centre=view.shown,
-        )
-        here = cut(mask[i][None, ..., None], place, fill_zero=True)[0, ..., 0]
-        grown = masks.grow(masks.core(here), settings.grow)
-        crops.append(cut(image[i : i + 1, ..., :3], place))
-        crop_masks.append(torch.maximum(here, grown.to(here.dtype)))
-        alphas.append(masks.feather(grown, settings.feather))
-        boxes_of.append(place)
-    stitch = Stitch(image, tuple(boxes_of), torch.stack(alphas))
-    return stitch, torch.cat(crops), torch.stack(crop_masks)
+    if not any(found):
+        return [job.untouched()]
+    match job.settings.one_per:
+        case "object":
+            return job.objects(found, contexts)
+        case "batch":
+            views = together(views)
+        case "moving frame":
+            views = steady(views, job.frame.bounds)
+    return [job.crop(0, views)]
 
 
-@dataclass(frozen=True)
-class _View:
-    """What a crop must hold (inside the image), and what it should show (perhaps beyond it)."""
+@dataclass(frozen=True, eq=False)
+class _Job:
+    """Images with what shall change in them.
 
-    held: Box
-    shown: Box
-
-
-def _view(
-    mask: Tensor, context_mask: Tensor | None, whole: Box, settings: CropSettings
-) -> _View | None:
-    box = masks.bounding_box(masks.core(mask))
-    if box is None:
-        return None
-    # One pixel more than the feather reaches, so that the weight is 0 on the crop's sides.
-    held = box.pad(settings.grow + settings.feather + 1).intersect(whole) or box
-    around = margin(box.size, settings.context_factor, settings.context_pixels)
-    shown = box.pad(settings.grow + around)
-    context = None if context_mask is None else masks.bounding_box(masks.core(context_mask))
-    if context:
-        held, shown = held.union(context), shown.union(context)
-    return _View(held, shown)
-
-
-def cut(image: Tensor, box: Box, fill_zero: bool = False) -> Tensor:
-    """The pixels of a box: ``[B, H, W, C]`` -> ``[B, h, w, C]``, a copy.
-
-    Outside the image the nearest edge pixel is repeated, or 0 written with `fill_zero`.
+    Attributes:
+        image: ``[B, H, W, 3 or 4]``.
+        given: the masks ``[1 or B, H, W]``.
+        selected: what shall change ``[1 or B, H', W']``, over all that the frame is bound by.
+        frame: how crops are cut.
+        settings: all the rest.
     """
-    inside = box.intersect(Box.of(size_of(image)))
-    if inside is None:
-        raise ValueError(f"the box {box} lies outside the image of {size_of(image)}")
-    part = image[:, inside.rows, inside.columns]
-    if inside == box:
-        return part.clone()
-    pad = (
-        inside.x - box.x,
-        box.right - inside.right,
-        inside.y - box.y,
-        box.bottom - inside.bottom,
+
+    image: Tensor
+    given: Tensor
+    selected: Tensor
+    frame: Frame
+    settings: CropSettings
+
+    @classmethod
+    def of(cls, image: Tensor, mask: Tensor, settings: CropSettings) -> _Job:
+        check_image(image, values=False)
+        given = check_mask(mask, image, values=False)
+        if given.stride(0) == 0:
+            given = given[:1]
+        selected = 1 - given if settings.invert else given
+        if any(settings.extend):
+            left, top, right, bottom = settings.extend
+            selected = F.pad(selected, (left, right, top, bottom), value=1.0)
+        return cls(image, given, selected, settings.frame(size_of(image)), settings)
+
+    def found(self) -> list[Box | None]:
+        """The bounding box of what shall change in each image."""
+        bounds = self.frame.bounds
+        found = bounding_boxes(self.selected, self.settings.threshold)
+        shifted = [box and box.shift(bounds.x, bounds.y) for box in found]
+        return shifted * (len(self.image) // len(shifted))
+
+    def untouched(self) -> Crop:
+        """The whole images, when nothing shall change."""
+        views = [View(None, self.frame.bounds, self.frame.bounds)] * len(self.image)
+        if self.frame.width or self.frame.height:
+            return self.crop(0, views)
+        return replace(self, frame=replace(self.frame, keep_inside=True)).crop(0, views)
+
+    def objects(self, found: Sequence[Box | None], contexts: Sequence[Box | None]) -> list[Crop]:
+        """One crop for each object."""
+        crops: list[Crop] = []
+        bounds = self.frame.bounds
+        for i, (box, context) in enumerate(zip(found, contexts, strict=True)):
+            if box is None:
+                continue
+            place = box.relative_to(bounds)
+            plane = self.selected[min(i, len(self.selected) - 1)]
+            core = plane[place.rows, place.columns] >= self.settings.threshold
+            boxes = [b.shift(box.x, box.y) for b in masks.object_boxes(core)]
+            for view in apart(boxes, self.frame, context):
+                crops.append(self.crop(i, [view], len(crops)))
+        return crops
+
+    def crop(self, first: int, views: Sequence[View], number: int = 0) -> Crop:
+        """Crops of the images from `first` on, one for each view."""
+        size, crop_size = self.frame.sizes([v for v in views if v.changing] or views)
+        boxes = tuple(self.frame.place(view, size) for view in views)
+        # With one mask and one place for all, one look serves all.
+        same = len(self.selected) == 1 and len(set(boxes)) == 1
+        looks = 1 if same else len(boxes)
+        alpha = zeros((looks, size.height, size.width), self.image.device)
+        shape = (looks, crop_size.height, crop_size.width)
+        grown, painted = (empty(shape, torch.float32, self.image.device) for _ in range(2))
+        for i in range(looks):
+            before = self._painted(first + i, boxes[i])
+            painted[i] = resize_mask(before[None], crop_size)[0]
+            after = self._weigh(first + i, boxes[i], views[i].changing, before, alpha[i])
+            grown[i] = painted[i] if after is before else resize_mask(after[None], crop_size)[0]
+        stitch = Stitch(
+            image=self.image,
+            boxes=boxes,
+            alpha=alpha.expand(len(boxes), -1, -1),
+            crop_size=crop_size,
+            canvas=self.frame.bounds if any(self.settings.extend) else None,
+            outside=self.settings.outside,
+            first=first,
+            number=number,
+        )
+        pixels = self._pixels(first, boxes, crop_size)
+        if any(view.changing for view in views) and _share_memory(pixels, self.image):
+            pixels = pixels.clone(memory_format=torch.contiguous_format)
+        every = (len(boxes), -1, -1)
+        return Crop(
+            stitch,
+            image=pixels.contiguous(),
+            mask=grown.expand(every),
+            painted=painted.expand(every),
+            blend=resize_mask(alpha, crop_size).expand(every),
+        )
+
+    def _painted(self, index: int, box: Box) -> Tensor:
+        """The given mask on a crop; nothing is painted beyond the image."""
+        plane = self.given[min(index, len(self.given) - 1)]
+        return in_range(cut(plane[None, ..., None], box, "zero")[0, ..., 0])
+
+    def _weigh(
+        self, index: int, box: Box, changing: Box | None, painted: Tensor, alpha: Tensor
+    ) -> Tensor:
+        """Write the blend weights of a crop to `alpha`, and return its grown mask."""
+        bounds, settings = self.frame.bounds, self.settings
+        if self.selected is self.given:
+            soft = painted
+        else:
+            plane = self.selected[min(index, len(self.selected) - 1)]
+            soft = in_range(cut(plane[None, ..., None], box.relative_to(bounds), "zero")[0, ..., 0])
+        place = changing and changing.intersect(box)
+        if place is None:
+            return soft
+        place = place.relative_to(box)
+        part = soft[place.rows, place.columns]
+        core = part >= settings.threshold
+        if settings.fill_holes:
+            core = masks.fill_holes(core)
+        core, weights = grow_and_feather(core, settings.grow, settings.feather)
+        alpha[place.rows, place.columns] = weights
+        larger = torch.maximum(part, core.to(part.dtype))
+        if torch.equal(larger, part):
+            return soft
+        soft = soft.clone()
+        soft[place.rows, place.columns] = larger
+        return soft
+
+    def _pixels(self, first: int, boxes: tuple[Box, ...], size: Size) -> Tensor:
+        """What the crops show: not a copy where that is just the image."""
+        image = self.image[first : first + len(boxes), ..., :3]
+        if len(set(boxes)) == 1:
+            found = self._shown(image, boxes[0], size)
+        else:
+            shape = (len(boxes), size.height, size.width, 3)
+            found = empty(shape, image.dtype, image.device)
+            for i, box in enumerate(boxes):
+                found[i] = self._shown(image[i : i + 1], box, size)[0]
+        check_finite(found)
+        return found
+
+    def _shown(self, image: Tensor, box: Box, size: Size) -> Tensor:
+        part = cut(image, box, self.settings.outside)
+        return part if box.size == size else resize(part, size).clamp_(0, 1)
+
+
+def _share_memory(a: Tensor, b: Tensor) -> bool:
+    return a.untyped_storage().data_ptr() == b.untyped_storage().data_ptr()
+
+
+def _contexts(context_mask: Tensor | None, image: Tensor) -> list[Box | None]:
+    """The box of what each image's crop has to show besides."""
+    if context_mask is None or not context_mask.any():
+        return [None] * len(image)
+    checked = check_mask(context_mask, image, "context_mask", values=False)
+    found = bounding_boxes(
+        checked[:1] if checked.stride(0) == 0 else checked, masks.THRESHOLD, "context_mask"
     )
-    planes = part.movedim(-1, 1)
-    padded = F.pad(planes, pad) if fill_zero else F.pad(planes, pad, mode="replicate")
-    return padded.movedim(1, -1).contiguous()
+    return found * (len(image) // len(found))

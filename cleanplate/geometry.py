@@ -88,6 +88,10 @@ class Box:
             max(self.bottom, other.bottom),
         )
 
+    def shift(self, x: int, y: int) -> Box:
+        """The box moved to the right and down."""
+        return Box(self.x + x, self.y + y, self.width, self.height)
+
     def relative_to(self, origin: Box) -> Box:
         """The same pixels, counted from the top left corner of `origin`."""
         return Box(self.x - origin.x, self.y - origin.y, self.width, self.height)
@@ -126,15 +130,56 @@ def context_box(
     """
     width = _context_length(needed.width, image.width, size.width, multiple, keep_inside)
     height = _context_length(needed.height, image.height, size.height, multiple, keep_inside)
-    middle = centre or needed
-    left = middle.x - (width - middle.width) // 2
-    top = middle.y - (height - middle.height) // 2
-    left = min(max(left, needed.right - width), needed.x)
-    top = min(max(top, needed.bottom - height), needed.y)
-    if keep_inside:
-        left = min(max(left, 0), image.width - width)
-        top = min(max(top, 0), image.height - height)
-    return Box(left, top, width, height)
+    return place_box(
+        Size(width, height), needed, Box.of(image) if keep_inside else None, centre or needed
+    )
+
+
+def place_box(size: Size, needed: Box, bounds: Box | None, centre: Box) -> Box:
+    """A box of that very size that holds `needed`, which must fit into it.
+
+    Args:
+        size: of the box.
+        needed: pixels that it must hold; inside `bounds`.
+        bounds: shift the box until it lies in there. A side that is longer reaches beyond on both
+            ends alike.
+        centre: what to put into the middle, as far as the others allow.
+    """
+    low, high = (bounds.x, bounds.right) if bounds else (None, None)
+    left = _start(size.width, (needed.x, needed.right), low, high, centre.x, centre.width)
+    low, high = (bounds.y, bounds.bottom) if bounds else (None, None)
+    top = _start(size.height, (needed.y, needed.bottom), low, high, centre.y, centre.height)
+    return Box(left, top, size.width, size.height)
+
+
+def _start(
+    length: int, needed: tuple[int, int], low: int | None, high: int | None, at: int, across: int
+) -> int:
+    start = at - (length - across) // 2
+    if low is not None and high is not None:
+        over = length - (high - low)
+        start = low - over // 2 if over > 0 else min(max(start, low), high - length)
+    return min(max(start, needed[1] - length), needed[0])
+
+
+def with_aspect(wanted: Size, aspect: Size, limit: Size | None = None) -> Size:
+    """The smallest size that covers `wanted` and has an aspect, but for half a pixel of one side.
+
+    With `limit` it is never larger than that; then it may not cover `wanted`.
+    """
+    across, down = aspect.width, aspect.height
+    height = max(wanted.height, _nearest(wanted.width * down, across))
+    width = max(wanted.width, _nearest(wanted.height * across, down))
+    if limit is None or (width <= limit.width and height <= limit.height):
+        return Size(width, height)
+    if limit.width * down <= limit.height * across:
+        return Size(limit.width, max(1, _nearest(limit.width * down, across)))
+    return Size(max(1, _nearest(limit.height * across, down)), limit.height)
+
+
+def _nearest(a: int, b: int) -> int:
+    """``a / b``, rounded; halves upwards."""
+    return (2 * a + b) // (2 * b)
 
 
 def _context_length(needed: int, limit: int, wanted: int, multiple: int, keep_inside: bool) -> int:

@@ -2,18 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import gcd
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
+from .blend import blend
+from .bounds import bounding_boxes
+from .canvas import Outside, cut
 from .checks import check_image, size_of
+from .colour import DEFAULT_MODE, match_colour
 from .geometry import Box, Size
+from .memory import empty, zeros
+from .multiband import blend_bands
 from .upscale.resize import resize
+
+__all__ = ["Seam", "Stitch", "blend", "full_mask", "same_pictures", "stitch_all", "stitch_back"]
 
 _UNSEEN_STRETCH = 1.03
 _MOST_MULTIPLE = 64
+_LEAST_WEIGHT = 1e-30
+_LEAST_RING = 32
+_RING_SHARE = 8
+"""The ring on which the colours are measured is as wide as an eighth of what changes."""
+
+Seam = Literal["feather", "multi-band", "whole crop"]
+"""How a crop meets its surroundings: faded by the blend weights; faded band by band, see
+`blend_bands`; not at all, the whole crop is pasted."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,31 +40,60 @@ class Stitch:
 
     Attributes:
         image: the original ``[B, H, W, 3 or 4]``, by reference.
-        boxes: one box for each image, all of one size; may reach beyond the image.
-        alpha: blend weights on the crops ``[B, h, w]``, float32: 1 replaces, 0 keeps the original.
+        boxes: one box for each image from `first` on, all of one size; may reach beyond the image.
+        alpha: blend weights on the boxes ``[n, h, w]``, float32: 1 replaces, 0 keeps the original.
+        crop_size: at which the crops were handed out; that of the boxes if not given.
+        canvas: what stitching gives, in pixels of the image; the image itself if not given.
+        outside: what lies beyond the image on a larger canvas.
+        first: the image that the first box belongs to.
+        number: counts the crops of one call that gave several, see `crops_around_mask`.
     """
 
     image: Tensor
     boxes: tuple[Box, ...]
     alpha: Tensor
+    crop_size: Size | None = None
+    canvas: Box | None = None
+    outside: Outside = "edge"
+    first: int = 0
+    number: int = 0
+
+    @property
+    def bounds(self) -> Box:
+        """The canvas, or else the whole image."""
+        return self.canvas or Box.of(size_of(self.image))
 
     @property
     def is_empty(self) -> bool:
         """Whether no pixel is to change."""
-        return not bool(self.alpha.any())
+        return not float(self.alpha.amax()) > 0
 
     def mask(self) -> Tensor:
-        """The blend weights at the image's size: float32 ``[B, H, W]``."""
-        full = self.alpha.new_zeros(self.image.shape[:3])
-        whole = Box.of(size_of(self.image))
-        for i, box in enumerate(self.boxes):
-            if place := box.intersect(whole):
-                source = place.relative_to(box)
-                full[i, place.rows, place.columns] = self.alpha[i, source.rows, source.columns]
-        return full
+        """The blend weights on the whole result: float32 ``[B, H, W]``."""
+        return full_mask((self,))
 
 
-def stitch_back(stitch: Stitch, image: Tensor) -> Tensor:
+def full_mask(stitches: Sequence[Stitch]) -> Tensor:
+    """The blend weights of crops of the same images on their result: float32 ``[B, H, W]``."""
+    bounds, image = stitches[0].bounds, stitches[0].image
+    full = zeros((len(image), bounds.height, bounds.width), image.device)
+    for stitch in stitches:
+        for i, (box, alpha) in enumerate(zip(stitch.boxes, stitch.alpha, strict=True)):
+            if place := box.intersect(bounds):
+                source, target = place.relative_to(box), place.relative_to(bounds)
+                view = full[stitch.first + i, target.rows, target.columns]
+                torch.maximum(view, alpha[source.rows, source.columns].to(view.device), out=view)
+    return full
+
+
+def stitch_back(
+    stitch: Stitch,
+    image: Tensor,
+    *,
+    colour: str = DEFAULT_MODE,
+    strength: float = 1.0,
+    seam: Seam = "feather",
+) -> Tensor:
     """Blend changed crops into their originals.
 
     Args:
@@ -54,6 +101,10 @@ def stitch_back(stitch: Stitch, image: Tensor) -> Tensor:
         image: the crops after the change, ``[N, h', w', 3 or 4]`` of any size, resized to the box;
             a fourth channel is ignored. N is the stitch's count, or any number when the stitch
             holds one image: then each crop gives one result.
+        colour: undo a shift in colour that the crop shows where it ought to be unchanged, see
+            `match_colour`.
+        strength: how much of it, 0..1.
+        seam: see `Seam`.
 
     Returns:
         A new tensor like the original, ``[N, H, W, C]``, same dtype and device. Where the weight is
@@ -64,36 +115,76 @@ def stitch_back(stitch: Stitch, image: Tensor) -> Tensor:
             more than rounding to a model's multiples explains (the picture would be distorted), or
             an image that `check_image` refuses.
     """
-    check_image(image)
-    crops, originals = image.shape[0], stitch.image.shape[0]
-    if originals not in (1, crops):
+    return stitch_all((stitch,), (image,), colour=colour, strength=strength, seam=seam)
+
+
+def stitch_all(
+    stitches: Sequence[Stitch],
+    images: Sequence[Tensor],
+    *,
+    colour: str = DEFAULT_MODE,
+    strength: float = 1.0,
+    seam: Seam = "feather",
+) -> Tensor:
+    """Blend the changed crops of several objects into their image, one after the other.
+
+    Args:
+        stitches: from one call of `crops_around_mask`.
+        images: what became of each crop; see `stitch_back`, also for all the rest.
+        colour: see `stitch_back`.
+        strength: see `stitch_back`.
+        seam: see `stitch_back`.
+    """
+    if seam not in get_args(Seam):
+        raise ValueError(f"seam is {seam!r}: choose one of {', '.join(get_args(Seam))}.")
+    if len(stitches) != len(images):
         raise ValueError(
-            f"stitch holds {originals} images but image holds {crops}: connect the stitch of the "
+            f"there are {len(stitches)} stitches for {len(images)} images: connect what became of "
+            "every crop, in the same order."
+        )
+    counts = [_results(stitch, image) for stitch, image in zip(stitches, images, strict=True)]
+    if len(set(counts)) > 1:
+        raise ValueError(
+            f"the crops of one picture come in {min(counts)} to {max(counts)} variants: give as "
+            "many of each."
+        )
+    result = _canvas(stitches[0], counts[0])
+    for stitch, image in zip(stitches, images, strict=True):
+        for k in range(len(image)):
+            index = min(k, len(stitch.boxes) - 1)
+            target = result[stitch.first + k]
+            _put(target, stitch, index, image[k : k + 1, ..., :3], (colour, strength), seam)
+    return result
+
+
+def same_pictures(stitches: Sequence[Stitch]) -> Iterator[list[Stitch]]:
+    """Stitches in a row that belong to the same images, together."""
+    group: list[Stitch] = []
+    for stitch in stitches:
+        if group and (stitch.image is not group[0].image or stitch.number <= group[-1].number):
+            yield group
+            group = []
+        group.append(stitch)
+    if group:
+        yield group
+
+
+def _results(stitch: Stitch, image: Tensor) -> int:
+    """How many images the result holds; refuses crops that do not belong to the stitch."""
+    check_image(image)
+    crops, held, originals = len(image), len(stitch.boxes), len(stitch.image)
+    if crops != held and originals > 1:
+        raise ValueError(
+            f"stitch holds {held} images but image holds {crops}: connect the stitch of the "
             "CropAroundMask that made these crops."
         )
-    size, got = stitch.boxes[0].size, size_of(image)
+    size, got = stitch.crop_size or stitch.boxes[0].size, size_of(image)
     if not stitch.is_empty and not _same_shape(got, size):
         raise ValueError(
             f"image is {got} but was cropped at {size}, another aspect: connect the changed crop "
             "of this stitch, resized without cropping or padding."
         )
-
-    result = stitch.image.expand(crops, -1, -1, -1).clone(memory_format=torch.contiguous_format)
-    whole = Box.of(size_of(result))
-    for i in range(crops):
-        source = min(i, originals - 1)
-        box, alpha = stitch.boxes[source], stitch.alpha[source]
-        place = box.intersect(whole)
-        if place is None or not alpha.any():
-            continue
-        window = place.relative_to(box)
-        changed = resize(image[i : i + 1, ..., :3].to(result.device, torch.float32), box.size)
-        blend(
-            result[i, place.rows, place.columns],
-            changed[0, window.rows, window.columns],
-            alpha[window.rows, window.columns].to(result.device),
-        )
-    return result
+    return crops if originals == 1 else originals
 
 
 def _same_shape(got: Size, cropped: Size) -> bool:
@@ -110,17 +201,90 @@ def _same_shape(got: Size, cropped: Size) -> bool:
     return stretch <= _UNSEEN_STRETCH or abs(got.width - got.height * aspect) <= rounding
 
 
-def blend(target: Tensor, source: Tensor, alpha: Tensor) -> None:
-    """Mix `source` into `target` in place, writing only where the weight is not 0.
+def _canvas(stitch: Stitch, count: int) -> Tensor:
+    """A copy of the originals, on the larger canvas if there is one."""
+    image = stitch.image
+    shown = image if stitch.canvas is None else cut(image, stitch.canvas, stitch.outside)
+    result = empty((count, *shown.shape[1:]), image.dtype, image.device)
+    result.copy_(shown)
+    if stitch.canvas and image.shape[3] == 4:
+        opaque = torch.ones(shown.shape[1:3], dtype=torch.bool, device=image.device)
+        inside = Box.of(size_of(image)).relative_to(stitch.canvas)
+        opaque[inside.rows, inside.columns] = False
+        result[..., 3].masked_fill_(opaque, 1.0)
+    return result
 
-    Args:
-        target: a view ``[h, w, 3 or 4]`` of the result; a fourth channel is left alone.
-        source: float ``[h, w, 3]``; values outside 0..1 saturate.
-        alpha: ``[h, w]`` in 0..1; where it is 1 the source replaces the target exactly.
-    """
-    old = target[..., :3].to(torch.float32)
-    weight = alpha.unsqueeze(-1)
-    mixed = torch.lerp(old, source.clamp(0, 1), weight)
-    # An unchanged crop must come back bit for bit, which rounding in the mix would not keep.
-    changed = (weight > 0) & (source != old)
-    target[..., :3] = torch.where(changed, mixed.clamp(0, 1).to(target.dtype), target[..., :3])
+
+def _put(
+    result: Tensor,
+    stitch: Stitch,
+    index: int,
+    crop: Tensor,
+    colour: tuple[str, float],
+    seam: Seam,
+) -> None:
+    """Blend one changed crop ``[1, h', w', 3]`` into one result ``[H, W, C]``."""
+    box, alpha = stitch.boxes[index], stitch.alpha[index]
+    (changing,) = bounding_boxes(alpha[None], _LEAST_WEIGHT)
+    visible = box.intersect(stitch.bounds)
+    if changing is None or visible is None:
+        return
+    visible = visible.relative_to(box)
+    if seam == "whole crop":
+        changing = visible
+    window = changing.intersect(visible)
+    if window is None:
+        return
+    measured = colour[0] != "none" and colour[1] > 0
+    if measured:
+        ring = max(_LEAST_RING, max(window.width, window.height) // _RING_SHARE)
+        window = window.pad(ring).intersect(visible) or window
+    place = window.shift(box.x, box.y)
+    weight = alpha[window.rows, window.columns].to(result.device)
+    changed = resize(crop.to(result.device, _precision(result)), box.size, window)[0]
+    if measured:
+        changed = _match(changed, stitch, index, place, weight, colour)
+    target = place.relative_to(stitch.bounds)
+    view = result[target.rows, target.columns]
+    if seam == "whole crop":
+        weight = torch.ones_like(weight)
+    elif seam == "multi-band":
+        old = view[..., :3].to(changed.dtype)
+        if torch.equal(old, changed):
+            return
+        changed = blend_bands(old, changed.clamp(0, 1), weight)
+        weight = (weight > 0).to(weight.dtype)
+    blend(view, changed, weight)
+
+
+def _precision(image: Tensor) -> torch.dtype:
+    return torch.promote_types(image.dtype, torch.float32)
+
+
+def _match(
+    changed: Tensor,
+    stitch: Stitch,
+    index: int,
+    place: Box,
+    weight: Tensor,
+    colour: tuple[str, float],
+) -> Tensor:
+    """Undo the shift in colour that shows where the crop's weight is 0."""
+    mode, strength = colour
+    image = stitch.image[stitch.first + index][None, ..., :3]
+    original = cut(image, place, stitch.outside)[0].to(changed)
+    known = weight == 0
+    if (inside := place.intersect(Box.of(size_of(image)))) and inside != place:
+        within = torch.zeros_like(known)
+        inside = inside.relative_to(place)
+        within[inside.rows, inside.columns] = True
+        known &= within
+    seen, before = _saturated(changed), _saturated(original)
+    matched = match_colour(seen, before, known, mode, strength)
+    # What is not corrected keeps its values outside 0..1, by which it is known as unchanged.
+    return changed if matched is seen else matched
+
+
+def _saturated(image: Tensor) -> Tensor:
+    low, high = torch.aminmax(image)
+    return image if bool((low >= 0) & (high <= 1)) else image.clamp(0, 1)

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..cleanplate.checks import check_image, check_mask
-from ..cleanplate.crop import CropSettings, crop_around_mask
-from ..cleanplate.stitch import Stitch, stitch_back
-from .shared import StitchType, finished, says_empty
+from ..cleanplate.canvas import Outside
+from ..cleanplate.colour import DEFAULT_MODE, MODES
+from ..cleanplate.crop import Crop, CropSettings, OnePer, crops_around_mask
+from ..cleanplate.stitch import Seam, Stitch, full_mask, same_pictures, stitch_all
+from .shared import StitchType, finished, say, says_empty
 
-_INSIDE = "keep inside the image"
-_EXTEND = "extend beyond the image"
+_BOUNDS: dict[str, tuple[bool, Outside]] = {
+    "keep inside the image": (True, "edge"),
+    "extend beyond the image": (False, "edge"),
+    "extend with a mirror image": (False, "mirror"),
+    "extend with grey": (False, "grey"),
+}
+_INSIDE = next(iter(_BOUNDS))
+_ONE_PER: list[OnePer] = ["image", "moving frame", "batch", "object"]
+_SEAMS: list[Seam] = ["feather", "multi-band", "whole crop"]
+_SIDES = ("left", "top", "right", "bottom")
 
 
 class CropAroundMask(io.ComfyNode):
@@ -30,6 +41,9 @@ class CropAroundMask(io.ComfyNode):
                 "crop by mask",
                 "mask bounding box",
                 "inpaint only masked",
+                "outpaint",
+                "video crop",
+                "one crop per object",
             ],
             inputs=[
                 io.Image.Input("image", tooltip="The picture or pictures to crop."),
@@ -91,12 +105,14 @@ class CropAroundMask(io.ComfyNode):
                 ),
                 io.Combo.Input(
                     "bounds",
-                    options=[_INSIDE, _EXTEND],
+                    options=list(_BOUNDS),
                     default=_INSIDE,
                     advanced=True,
                     tooltip="At the border of the image: shift the crop inwards, or keep the mask "
-                    "in the middle and repeat the edge beyond the image.",
+                    "in the middle and show something beyond the image: its edge repeated, its "
+                    "mirror image, or grey. The same is shown where the image is extended.",
                 ),
+                *_further_settings(),
                 io.Mask.Input(
                     "context_mask",
                     optional=True,
@@ -106,13 +122,40 @@ class CropAroundMask(io.ComfyNode):
             ],
             outputs=[
                 StitchType.Output(
-                    display_name="stitch", tooltip="For StitchBack: where the crop came from."
+                    display_name="stitch",
+                    tooltip="For StitchBack: where the crop came from.",
+                    is_output_list=True,
                 ),
                 io.Image.Output(
                     display_name="image",
                     tooltip="The crops, RGB. All crops of a batch have one size.",
+                    is_output_list=True,
                 ),
-                io.Mask.Output(display_name="mask", tooltip="The masks on the crops."),
+                io.Mask.Output(
+                    display_name="mask",
+                    tooltip="The masks on the crops, grown: for the model.",
+                    is_output_list=True,
+                ),
+                io.Mask.Output(
+                    display_name="painted_mask",
+                    tooltip="The masks on the crops as they were given.",
+                    is_output_list=True,
+                ),
+                io.Mask.Output(
+                    display_name="blend_mask",
+                    tooltip="How much of the changed crop StitchBack will take.",
+                    is_output_list=True,
+                ),
+                io.BoundingBox.Output(
+                    display_name="box",
+                    tooltip="Where the crops lie: for each image a list of one box.",
+                    is_output_list=True,
+                ),
+                io.Boolean.Output(
+                    display_name="is_empty",
+                    tooltip="Whether the mask is empty, so that a model need not run at all.",
+                    is_output_list=True,
+                ),
             ],
         )
 
@@ -128,22 +171,141 @@ class CropAroundMask(io.ComfyNode):
         minimum_size: int,
         multiple_of: int,
         bounds: str,
+        width: int = CropSettings.width,
+        height: int = CropSettings.height,
+        one_crop_per: OnePer = CropSettings.one_per,
+        fill_holes: bool = CropSettings.fill_holes,
+        threshold: float = CropSettings.threshold,
+        invert_mask: bool = CropSettings.invert,
+        extend_left: int = 0,
+        extend_top: int = 0,
+        extend_right: int = 0,
+        extend_bottom: int = 0,
         context_mask: Tensor | None = None,
     ) -> io.NodeOutput:
-        check_image(image)
-        mask = check_mask(mask, image)
-        says_empty(mask)
+        inside, outside = _BOUNDS[bounds]
         settings = CropSettings(
             context_factor=context_factor,
             context_pixels=context_pixels,
             minimum_size=minimum_size,
             multiple=multiple_of,
-            keep_inside=bounds == _INSIDE,
+            keep_inside=inside,
             grow=grow,
             feather=feather,
+            outside=outside,
+            width=width,
+            height=height,
+            threshold=threshold,
+            fill_holes=fill_holes,
+            invert=invert_mask,
+            one_per=one_crop_per,
+            extend=(extend_left, extend_top, extend_right, extend_bottom),
         )
-        stitch, crop, crop_mask = crop_around_mask(image, mask, settings, context_mask)
-        return io.NodeOutput(stitch, finished(crop), finished(crop_mask))
+        crops = crops_around_mask(image, mask, settings, context_mask)
+        empty = [crop.stitch.is_empty for crop in crops]
+        if all(empty) and not says_empty(mask):
+            say("Nothing of the image is selected: it passes through unchanged.")
+        return io.NodeOutput(
+            [crop.stitch for crop in crops],
+            [finished(crop.image) for crop in crops],
+            [finished(crop.mask) for crop in crops],
+            [finished(crop.painted) for crop in crops],
+            [finished(crop.blend) for crop in crops],
+            [_boxes(crop) for crop in crops],
+            empty,
+        )
+
+
+def _further_settings() -> list[io.Input]:
+    """Widgets that graphs made before they existed need not have."""
+    return [
+        io.Int.Input(
+            "width",
+            default=CropSettings.width,
+            min=0,
+            max=16384,
+            step=8,
+            optional=True,
+            advanced=True,
+            tooltip="Resize the crop to this width, and show what gives it that aspect. 0 follows "
+            "from the height, or leaves the size as it is: Upscale To Model Res finds a good one.",
+        ),
+        io.Int.Input(
+            "height",
+            default=CropSettings.height,
+            min=0,
+            max=16384,
+            step=8,
+            optional=True,
+            advanced=True,
+            tooltip="Resize the crop to this height. 0 follows from the width.",
+        ),
+        io.Combo.Input(
+            "one_crop_per",
+            options=_ONE_PER,
+            default=CropSettings.one_per,
+            optional=True,
+            advanced=True,
+            tooltip="What gets a crop of its own. image: each image. moving frame: the same, for a "
+            "video, with a smooth path. batch: all images at one place, for a video with a still "
+            "object. object: each separate object of the mask, as a list, one after the other.",
+        ),
+        io.Boolean.Input(
+            "fill_holes",
+            default=CropSettings.fill_holes,
+            optional=True,
+            advanced=True,
+            tooltip="Also change what the mask encloses, for instance when it is only an outline.",
+        ),
+        io.Float.Input(
+            "threshold",
+            default=CropSettings.threshold,
+            min=0.01,
+            max=1.0,
+            step=0.01,
+            optional=True,
+            advanced=True,
+            tooltip="Mask values from this on count. Lower it for a faint mask.",
+        ),
+        io.Boolean.Input(
+            "invert_mask",
+            default=CropSettings.invert,
+            optional=True,
+            advanced=True,
+            tooltip="Change everything but the mask.",
+        ),
+        *(
+            io.Int.Input(
+                f"extend_{side}",
+                default=0,
+                min=0,
+                max=8192,
+                step=8,
+                optional=True,
+                advanced=True,
+                tooltip=f"Outpaint: pixels to add to the image at its {side} side. They are "
+                "masked, and StitchBack gives the larger image.",
+            )
+            for side in _SIDES
+        ),
+    ]
+
+
+def _boxes(crop: Crop) -> list[list[dict[str, object]]]:
+    """The boxes in ComfyUI's form."""
+    return [
+        [
+            {
+                "x": box.x,
+                "y": box.y,
+                "width": box.width,
+                "height": box.height,
+                "label": "crop",
+                "score": 1.0,
+            }
+        ]
+        for box in crop.stitch.boxes
+    ]
 
 
 class StitchBack(io.ComfyNode):
@@ -156,7 +318,15 @@ class StitchBack(io.ComfyNode):
             description="Puts a changed crop back where CropAroundMask took it from: resized to "
             "its place and blended over the feathered mask. Every other pixel stays exactly as it "
             "was.",
-            search_aliases=["inpaint stitch", "uncrop", "paste crop", "crop and stitch"],
+            search_aliases=[
+                "inpaint stitch",
+                "uncrop",
+                "paste crop",
+                "crop and stitch",
+                "colour match",
+                "color match",
+            ],
+            is_input_list=True,
             inputs=[
                 StitchType.Input("stitch", tooltip="From CropAroundMask."),
                 io.Image.Input(
@@ -164,20 +334,92 @@ class StitchBack(io.ComfyNode):
                     tooltip="The crop after the change, at any resolution but the same aspect. "
                     "Several variants of one crop give one result each.",
                 ),
+                io.Combo.Input(
+                    "colour_match",
+                    options=list(MODES),
+                    default=DEFAULT_MODE,
+                    optional=True,
+                    tooltip="Undo the shift in colour that VAE and sampler leave, as it shows "
+                    "around the mask, where nothing should have changed. smooth field: also one "
+                    "that varies over the crop. gain and offset: the same all over. none: keep "
+                    "the colours of the crop, for instance when their change is wanted.",
+                ),
+                io.Float.Input(
+                    "colour_strength",
+                    default=1.0,
+                    min=0.0,
+                    max=1.0,
+                    step=0.05,
+                    optional=True,
+                    advanced=True,
+                    tooltip="How much of the shift in colour is undone.",
+                ),
+                io.Combo.Input(
+                    "seam",
+                    options=_SEAMS,
+                    default=_SEAMS[0],
+                    optional=True,
+                    advanced=True,
+                    tooltip="feather: fade the crop in around the mask. multi-band: fade fine "
+                    "detail over a short way and colours over a long one, for textures. whole "
+                    "crop: paste all of it, without the mask.",
+                ),
             ],
             outputs=[
-                io.Image.Output(display_name="image", tooltip="The whole pictures."),
+                io.Image.Output(
+                    display_name="image", tooltip="The whole pictures.", is_output_list=True
+                ),
                 io.Mask.Output(
                     display_name="mask",
                     tooltip="The blend weights on the whole picture: where it is black, not a "
                     "single bit has changed.",
+                    is_output_list=True,
                 ),
             ],
         )
 
     @classmethod
-    def execute(cls, stitch: Stitch, image: Tensor) -> io.NodeOutput:
-        return io.NodeOutput(finished(stitch_back(stitch, image)), finished(stitch.mask()))
+    def execute(
+        cls,
+        stitch: list[Stitch],
+        image: list[Tensor],
+        colour_match: Sequence[str] = (DEFAULT_MODE,),
+        colour_strength: Sequence[float] = (1.0,),
+        seam: Sequence[Seam] = ("feather",),
+    ) -> io.NodeOutput:
+        results, weights = [], []
+        for stitches, images in _pictures(stitch, image):
+            result = stitch_all(
+                stitches,
+                images,
+                colour=colour_match[0],
+                strength=colour_strength[0],
+                seam=seam[0],
+            )
+            results.append(finished(result))
+            weights.append(finished(full_mask(stitches)))
+        return io.NodeOutput(results, weights)
+
+
+def _pictures(
+    stitches: list[Stitch], images: list[Tensor]
+) -> list[tuple[list[Stitch], list[Tensor]]]:
+    """What gives one result each."""
+    if len(stitches) == 1:
+        return [(stitches, [image]) for image in images]
+    if len(images) == 1 and len(images[0]) == len(stitches):
+        # The crops were made one batch, which crops of one size can be.
+        images = list(images[0].split(1))
+    if len(images) != len(stitches):
+        raise ValueError(
+            f"stitch holds {len(stitches)} crops but image holds {len(images)}: connect what "
+            "became of every crop, in the same order."
+        )
+    pictures, start = [], 0
+    for group in same_pictures(stitches):
+        pictures.append((group, images[start : start + len(group)]))
+        start += len(group)
+    return pictures
 
 
 NODES: list[type[io.ComfyNode]] = [CropAroundMask, StitchBack]

@@ -18,7 +18,7 @@ class Refiner:
 
     def __call__(self, image, mask):
         self.seen.append((image.clone(), mask.clone()))
-        return torch.zeros_like(image)
+        return torch.where(mask[..., None] > 0, 0.0, image)
 
 
 @pytest.fixture

@@ -7,9 +7,16 @@ from __future__ import annotations
 
 from comfy_api.latest import ComfyExtension, io
 
-from . import crop, fill, refine, removal, upscale
+from . import crop, fill, prepare, refine, removal, upscale
 
 
 class CleanPlateExtension(ComfyExtension):
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
-        return [*removal.NODES, *fill.NODES, *crop.NODES, *upscale.NODES, *refine.NODES]
+        return [
+            *removal.NODES,
+            *fill.NODES,
+            *prepare.NODES,
+            *crop.NODES,
+            *upscale.NODES,
+            *refine.NODES,
+        ]

@@ -7,6 +7,7 @@ NODES = [
     "LoadRemovalModel",
     "LamaRemove",
     "ContentAwareFill",
+    "PrepareMask",
     "CropAroundMask",
     "StitchBack",
     "UpscaleToModelRes",

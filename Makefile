@@ -37,4 +37,4 @@ test: lint
 	$(if $(COMFYUI),COMFYUI_PATH="$(COMFYUI)") $(BIN)/pytest tests
 
 bench: install
-	$(if $(COMFYUI),COMFYUI_PATH="$(COMFYUI)") $(BIN)/python benchmarks/lama.py
+	$(if $(COMFYUI),COMFYUI_PATH="$(COMFYUI)") $(BIN)/python benchmarks/removal.py cost

@@ -48,9 +48,13 @@ def _add_remove(commands: Any) -> None:
         help="the result: .png, .jpg, .webp or .tif",
     )  # fmt: skip
     parser.add_argument(
-        "--fill", default="telea", metavar="telea|navier_stokes|FILE",
-        help="how to remove: OpenCV's methods, good for small things on plain ground (default: "
-        "telea), or a LaMa model file",
+        "--fill", default="patchmatch", metavar="patchmatch|telea|navier_stokes|FILE",
+        help="how to remove: by copying from around (default: patchmatch), by OpenCV's quick "
+        "methods, good for small things on plain ground, or with a LaMa model file",
+    )  # fmt: skip
+    parser.add_argument(
+        "--seed", type=_integer(0, 2**63 - 1), default=0,
+        help="of patchmatch and Flux Fill: another seed, another result (default: 0)",
     )  # fmt: skip
     refine = parser.add_argument_group("refinement with Flux Fill")
     refine.add_argument(
@@ -63,7 +67,6 @@ def _add_remove(commands: Any) -> None:
         help="upscale model that sharpens the crop before Flux Fill sees it",
     )  # fmt: skip
     refine.add_argument("--prompt", default="", help="what is behind the object (default: empty)")
-    refine.add_argument("--seed", type=_integer(0, 2**63 - 1), default=0, help="default: 0")
     refine.add_argument("--steps", type=_integer(1), default=20, help="default: 20")
     refine.add_argument("--guidance", type=_number(0), default=30.0, help="default: 30")
     refine.add_argument(

@@ -191,7 +191,7 @@ def _models(
 ) -> tuple[Fill, Upscaler | None, FluxFill | None]:
     """What `remove_object` works with: cheap checks of all first, then the small models."""
     from . import flux
-    from .fill.classical import METHODS
+    from .fill.methods import METHODS
 
     lama = None if args.fill in METHODS else Path(args.fill)
     if args.flux_fill is not None:
@@ -199,7 +199,9 @@ def _models(
     for path in (lama, args.upscaler if args.flux_fill else None):
         if path is not None and not path.is_file():
             raise FileNotFoundError(f"there is no file {path}.")
-    fill = METHODS[args.fill] if lama is None else _lama(lama, device)
+    fill = _copying(args.seed, console) if args.fill == "patchmatch" else METHODS.get(args.fill)
+    if fill is None:
+        fill = _lama(Path(args.fill), device)
     if args.flux_fill is None:
         return fill, None, None
     upscaler = None if args.upscaler is None else _upscaler(args.upscaler, device, console)
@@ -217,11 +219,18 @@ def _models(
     return fill, upscaler, refiner
 
 
+def _copying(seed: int, console: Console) -> Fill:
+    from .fill.patchmatch import PatchMatch
+
+    return PatchMatch(seed, lambda done, total: console.progress("copy", done, total))
+
+
 def _lama(path: Path, device: torch.device) -> Fill:
+    from .fill.capped import CappedFill
     from .fill.lama import LamaFill
     from .models import load_removal_model
 
-    return LamaFill(load_removal_model(path).to(device), device)
+    return CappedFill(LamaFill(load_removal_model(path).to(device), device))
 
 
 def _upscaler(path: Path, device: torch.device, console: Console) -> Upscaler:

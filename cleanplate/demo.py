@@ -192,7 +192,7 @@ def _best_workflow(client: Client, say: Say) -> tuple[str, dict[str, list[Settin
     lama = offered("LoadRemovalModel", "model_name", "lama")
     if lama is None:
         say(
-            "LaMa is skipped, there is none in models/inpaint: the place is filled from its rim "
+            "LaMa is skipped, there is none in models/inpaint: the place is filled from around "
             "(ContentAwareFill). Flux Fill is skipped with it."
         )
         return _WORKFLOWS[2], {}
@@ -251,22 +251,23 @@ def _in_process(scene: _Scene, models: list[Path], say: Say, progress: Progress)
     say("Upscaling and refining are skipped: outside ComfyUI they need --flux-fill, see")
     say("  python -m cleanplate remove --help")
     removal = remove_object(
-        scene.picture.image, scene.marked, fill=_fill(models, say), progress=progress
+        scene.picture.image, scene.marked, fill=_fill(models, say, progress), progress=progress
     )
     with tempfile.TemporaryDirectory(prefix="cleanplate-") as folder:
         keep: dict[str, Any] = {"profile": scene.picture.profile}
         return write_image(Path(folder) / "removed.png", removal.image, **keep).read_bytes()
 
 
-def _fill(models: list[Path], say: Say) -> Fill:
-    from .fill.classical import telea
+def _fill(models: list[Path], say: Say, progress: Progress) -> Fill:
+    from .fill.capped import CappedFill
     from .fill.lama import LamaFill
+    from .fill.patchmatch import PatchMatch
     from .models import SUFFIXES, load_removal_model
 
     for folder in models:
         for file in sorted([*folder.glob("inpaint/*"), *folder.glob("lama/*")]):
             if "lama" in file.name.lower() and file.name.lower().endswith(SUFFIXES):
                 say(f"Removing with {file}.")
-                return LamaFill(load_removal_model(file))
-    say("Removing with OpenCV's telea: there is no LaMa in models/inpaint.")
-    return telea
+                return CappedFill(LamaFill(load_removal_model(file)))
+    say("Removing by copying from around (patchmatch): there is no LaMa in models/inpaint.")
+    return PatchMatch(on_scale=lambda done, total: progress("copy", done, total))

@@ -14,7 +14,7 @@ from PIL import Image
 from support.locate import PACK
 
 from cleanplate import cli, demo
-from cleanplate.fill.classical import METHODS
+from cleanplate.fill.methods import METHODS
 
 HEIGHT, WIDTH = 48, 64
 
@@ -42,7 +42,7 @@ def run(capsys: pytest.CaptureFixture[str], *argv: object) -> tuple[int, str, st
     return code, captured.out, captured.err
 
 
-@pytest.mark.parametrize("fill", ["telea", "navier_stokes"])
+@pytest.mark.parametrize("fill", METHODS)
 def test_the_object_goes_and_nothing_else_changes(photo, tmp_path, capsys, fill):
     out, both, used = (tmp_path / name for name in ("out.png", "both.png", "used.png"))
     code, stdout, stderr = run(
@@ -277,7 +277,12 @@ def test_the_demo_without_comfyui(photo, tmp_path, capsys, monkeypatch):
     assert np.ptp(after[16:30, 20:34], axis=2).max() < 25
     assert pixels(made[1]).shape == (HEIGHT, 2 * WIDTH + 8, 3)
     told = "\n".join(said)
-    for words in ("No ComfyUI found", "refining are skipped", "telea", str(tmp_path / "results")):
+    for words in (
+        "No ComfyUI found",
+        "refining are skipped",
+        "patchmatch",
+        str(tmp_path / "results"),
+    ):
         assert words in told
 
 

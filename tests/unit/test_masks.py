@@ -138,3 +138,15 @@ def test_what_a_mask_encloses_becomes_mask(before, after):
     kept = core.clone()
     assert torch.equal(masks.fill_holes(core), drawing(*after))
     assert torch.equal(core, kept)
+
+
+def test_largest_objects_come_first_and_small_ones_not():
+    core = torch.zeros(20, 30, dtype=torch.bool)
+    core[1:4, 1:4] = True
+    core[8:18, 10:20] = True
+    core[0, 29] = True
+    labels, objects = masks.largest_objects(core, least=2, most=9)
+    assert [box for _, box in objects] == [Box(10, 8, 10, 10), Box(1, 1, 3, 3)]
+    assert [int((labels == label).sum()) for label, _ in objects] == [100, 9]
+    assert len(masks.largest_objects(core, least=2, most=1)[1]) == 1
+    assert masks.largest_objects(core & False, least=1, most=9)[1] == []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -47,11 +49,22 @@ class LamaFill:
         planes = image.movedim(-1, 1).to(self._device, torch.float32)
         holes = hole.unsqueeze(1).to(planes)
         wanted = padded_size(self._model, size_of(image))
-        random = torch.random.fork_rng(range(torch.cuda.device_count()))
+        random = nullcontext() if self.batch_pixels else _seeded(self._device)
         with torch.autocast(self._device.type, enabled=False), random:
-            torch.manual_seed(_SEED)
             filled = self._model.model(pad(planes, wanted), pad(holes, wanted))
         return filled[..., : image.shape[1], : image.shape[2]].clamp(0, 1).movedim(1, -1).to(image)
+
+
+@contextmanager
+def _seeded(device: torch.device) -> Iterator[None]:
+    """Random numbers from one seed, inside only."""
+    cuda = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(cuda):
+        torch.default_generator.manual_seed(_SEED)
+        if cuda:
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(_SEED)
+        yield
 
 
 def batch_pixels_of(model: MaskedImageModelDescriptor[Any]) -> int:

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from .. import masks
+from ..blend import blend
 from ..checks import check_image, check_mask, size_of
 from ..geometry import Box, Size, context_box, margin
-from ..stitch import blend
 from . import Fill, batch_pixels
 
 Step = Callable[[int, int], None]
@@ -51,7 +51,10 @@ def fill_regions(
         feather: pixels around the grown mask over which the fill fades into the image.
         context_factor: how much longer a crop is than the object in it; see `geometry.margin`.
         context_pixels: least surroundings on each side, counted from the mask as it came. A fill
-            always sees 64 pixels beyond what it fills, where the image has them.
+            always sees 64 pixels beyond what it fills, where the image has them. Big-LaMa with
+            random weights (trained ones were not at hand) takes from its nearer surroundings what
+            lies within 64 pixels of a hole; beyond, its fill depends on the crop as a whole, by
+            its Fourier layers, and no more on how near (`benchmarks/removal_cost.py`).
         shared_crops: crop all images at the same places, those of their masks' union. For frames
             of a video: crops that jump from frame to frame make the fill flicker.
         source: ``[1 or B, H, W]``, 1 = may be copied from; counted from 0.5. Crops are extended to

@@ -77,6 +77,24 @@ def test_the_network_stays_in_float32_whatever_surrounds_it():
     assert LamaFill(model)(image.half(), hole).dtype == torch.float16
 
 
+def test_a_network_that_draws_at_random_gives_the_same_each_time():
+    class Drawing(Watched):
+        def forward(self, image, mask):
+            return image + torch.rand_like(image)
+
+    class Other(LaMaArch):
+        id = "Other"
+
+    fill = LamaFill(descriptor(Drawing(), Other()))
+    image, hole = crop(20, 50)
+    torch.manual_seed(1)
+    expected = torch.rand(3)
+    torch.manual_seed(1)
+    first = fill(image, hole)
+    assert torch.equal(torch.rand(3), expected)
+    assert torch.equal(fill(image, hole), first)
+
+
 def test_other_networks_take_one_crop_and_may_want_one_square():
     class Other(LaMaArch):
         id = "Other"

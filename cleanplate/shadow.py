@@ -268,6 +268,8 @@ def _plausible(
     mean = float(view.depth[region.marked].mean())
 
     inner = region.marked & (view.depth > 0.8 * region.depth)
+    if not inner.any():
+        return False
     texture = (_deviation(contrast[inner]) + 0.03) / (_deviation(contrast[view.lit]) + 0.03)
 
     reached = max(6, round(1.5 * view.smooth))

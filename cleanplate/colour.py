@@ -10,10 +10,10 @@ from .colour_fit import Cells, Shift, fit
 MODES = ("none", "gain and offset", "smooth field")
 DEFAULT_MODE = "smooth field"
 
-_MOST_CELLS = 48
-_LEAST_CELL = 8
+_MOST_CELLS = 32
+_LEAST_CELL = 16
 _MOST_ROWS = 1024
-_BLACK_OR_WHITE = 1 / 64
+_LIMIT = 1 / 512
 
 
 def match_colour(
@@ -73,36 +73,33 @@ def _measure(changed: Tensor, original: Tensor, ring: Tensor) -> Cells:
         old, new, known = original[rows], changed[rows], ring[rows].to(changed.dtype)
         y = torch.arange(rows.start, rows.stop, stride, device=ring.device) + 0.5
         # A channel that ran into black or white tells only how far it could move.
-        weight = _between(new).maximum(1 - _between(old)) * known.unsqueeze(-1)
+        weight = ((new > _LIMIT) & (new < 1 - _LIMIT)) * known.unsqueeze(-1)
         shift = new - old
         weighted = weight * shift
         counts = torch.stack((known.sum(dim=0), y @ known), dim=-1)
-        sums = [(weight * old).sum(dim=0), weighted.sum(dim=0), (weighted * shift).sum(dim=0)]
-        columns = [counts, counts[:, :1] * x[:, None], weight.sum(dim=0), *sums]
-        strip = known.new_zeros(across * cell, 15)
+        held = weight * old
+        products = (weight, held, weighted, weighted * shift, held * shift, held * old)
+        columns = [counts, counts[:, :1] * x[:, None], *(p.sum(dim=0) for p in products)]
+        strip = known.new_zeros(across * cell, 21)
         strip[:width] = torch.cat(columns, dim=-1)
-        strips.append(strip.view(across, cell, 15).sum(dim=1))
+        strips.append(strip.view(across, cell, 21).sum(dim=1))
     # The fit is tiny and wants a precision that not every device has.
     table = torch.cat(strips).cpu().double()
-    count, rest = table[:, :1], table[:, 3:].view(-1, 4, 3)
+    count, rest = table[:, :1], table[:, 3:].view(-1, 6, 3)
     held = count[:, 0] > 0
-    place = table[held, 1:3] / count[held]
-    weight, old, mean, square = rest[held].unbind(dim=1)
-    some = weight.clamp(min=1e-6)
-    mean = mean / some
+    weight = rest[held, 0]
+    old, mean, square, mixed, texture = (rest[held, 1:] / weight[:, None].clamp(min=1)).unbind(1)
     return Cells(
         size=(height, width),
-        place=place,
+        place=table[held, 1:3] / count[held],
         weight=weight,
-        original=old / some,
+        original=old,
         shift=mean,
-        variance=(square / some - mean.square()).clamp(min=0),
+        variance=(square - mean.square()).clamp(min=0),
+        texture=(texture - old.square()).clamp(min=0),
+        covariance=mixed - old * mean,
+        clipped=1 - weight / count[held],
     )
-
-
-def _between(value: Tensor) -> Tensor:
-    """0 at black and at white, 1 a few levels away from them."""
-    return (torch.minimum(value, 1 - value) / _BLACK_OR_WHITE).clamp_(0, 1)
 
 
 def _undo(changed: Tensor, shift: Shift, strength: float) -> Tensor:
@@ -111,7 +108,7 @@ def _undo(changed: Tensor, shift: Shift, strength: float) -> Tensor:
     gain, offset, centre = (v.to(changed) for v in (shift.gain, shift.offset, shift.centre))
     dark, bright, low, high = (v.to(changed) for v in (*shift.tones, *shift.bounds))
     down, right = shift.waves(height, width)
-    bend = torch.einsum("ijc,xj->ixc", shift.field, right).to(changed).flatten(1)
+    bend = torch.einsum("cij,xj->ixc", shift.field, right).to(changed).flatten(1)
     down = down.to(changed)
     result = torch.empty_like(changed)
     block = max(1, (1 << 18) // width)

@@ -8,15 +8,21 @@ from math import pi
 import torch
 from torch import Tensor
 
-_WAVES = 7
-_ROUNDS = 24
-_CHANCE = 4.0
-_GAIN_FLOOR = 0.004
-_OFFSET_FLOOR = 0.05 / 255
-_CORRELATED = 16.0
-_TUKEY = 4.685
+_WAVES = 5
+_ROUNDS = 12
+_HUBER_ROUNDS = 4
 _HUBER = 1.345
+_TUKEY = 4.685
+_CHANCE = 4.0
+_GAIN_FLOOR = 0.006
+_OFFSET_FLOOR = 0.15 / 255
+_FIELD_FLOOR = 0.4 / 255
+_CORRELATED = 1.0
+_CUT = 3.0
 _LEAST_SPREAD = 1e-8
+_MAD = 1.4826
+_SMOOTHNESS = 1.5
+_LEAK = 0.2
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +36,9 @@ class Cells:
         original: ``[N, 3]``, mean of the original.
         shift: ``[N, 3]``, mean of changed - original.
         variance: ``[N, 3]`` of changed - original within the cell.
+        texture: ``[N, 3]``, variance of the original within the cell.
+        covariance: ``[N, 3]`` of the original and changed - original within the cell.
+        clipped: ``[N, 3]``, share of the pixels that were left out as black or white.
     """
 
     size: tuple[int, int]
@@ -38,6 +47,9 @@ class Cells:
     original: Tensor
     shift: Tensor
     variance: Tensor
+    texture: Tensor
+    covariance: Tensor
+    clipped: Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +59,7 @@ class Shift:
     Attributes:
         gain, offset, centre: ``[3]``.
         tones: least and greatest ``original - centre`` for which the gain is believed, ``[3]``.
-        field: ``[I, J, 3]``, weights of products of cosines, see `waves`.
+        field: ``[3, I, J]``, weights of products of cosines, see `waves`.
         bounds: least and greatest value of the field on the ring, ``[3]``.
     """
 
@@ -66,15 +78,9 @@ class Shift:
     def waves(self, height: int, width: int) -> tuple[Tensor, Tensor]:
         """Cosines at pixel centres, ``[height, I]`` and ``[width, J]``."""
         return (
-            _cosines(torch.arange(height) + 0.5, height, self.field.shape[0]),
-            _cosines(torch.arange(width) + 0.5, width, self.field.shape[1]),
+            _cosines(torch.arange(height) + 0.5, height, self.field.shape[1]),
+            _cosines(torch.arange(width) + 0.5, width, self.field.shape[2]),
         )
-
-
-def _cosines(at: Tensor, length: int, count: int) -> Tensor:
-    # Half waves over twice the crop, so that the slope at its border is free.
-    phase = (at.double() / length + 0.5) / 2
-    return torch.cos(pi * phase[:, None] * torch.arange(count))
 
 
 def fit(cells: Cells, *, field: bool) -> Shift:
@@ -88,50 +94,54 @@ def fit(cells: Cells, *, field: bool) -> Shift:
         cells: at least one.
         field: fit a field besides gain and offset.
     """
-    parts = [_fit_channel(cells, c, field) for c in range(3)]
-    gain, offset, centre, dark, bright, weights, low, high = (
-        torch.stack(p, dim=-1) for p in zip(*parts, strict=True)
+    used = (cells.weight > 0).T
+    counted = cells.weight.T
+    total = counted.sum(dim=1, keepdim=True).clamp(min=1e-6)
+    centre = (cells.original.T * counted).sum(dim=1, keepdim=True) / total
+    tone = torch.where(used, cells.original.T - centre, 0)
+    shift = torch.where(used, cells.shift.T, 0)
+    # Noise that is cut off at black or white looks like a shift, in all cells alike.
+    cut = _CUT * cells.clipped.T * cells.variance.T.sqrt()
+    noise = _CORRELATED * cells.variance.T / counted.clamp(min=1e-6) + cut.square()
+
+    basis, stiffness, orders = _basis(cells.place, cells.size)
+    count = basis.shape[1] if field else 0
+    columns = torch.cat((tone[..., None], basis[:, :count].expand(3, -1, -1)), dim=2)
+    found = _regress(columns, stiffness[:count], shift, noise, used)
+    total = found.weight.sum(dim=1).clamp(min=1e-6)
+    bias = ((found.weight * cut).sum(dim=1) / total).square()
+    middle = found.middle[:, :1]
+    contrast = (found.weight * (tone - middle).square()).sum(dim=1) / total
+    doubt = _GAIN_FLOOR**2 + bias / contrast.clamp(min=1e-6)
+    seen, variance = found.mean[:, 1], found.covariance[:, 1, 1] + doubt
+    # Sharpening and blur are a gain of fine detail, some of which leaks into the cells' means. It
+    # must not be taken for a field either.
+    detail = (cells.covariance * cells.weight).sum(dim=0) / (
+        (cells.texture * cells.weight).sum(dim=0).clamp(min=1e-9)
     )
-    return Shift(gain, offset, centre, (dark, bright), weights, (low, high))
+    leak = _LEAK * (detail * seen.sign() - seen.abs()).clamp(min=0)
+    gain = _garrote(seen, variance + leak.square())
+    mean, covariance = found.hold(_garrote(seen, variance))
+    offset = _garrote(mean[:, 0], covariance[:, 0, 0] + _OFFSET_FLOOR**2 + bias)
 
-
-def _fit_channel(cells: Cells, c: int, with_field: bool) -> tuple[Tensor, ...]:
-    weight, original, shift = cells.weight[:, c], cells.original[:, c], cells.shift[:, c]
-    zero = shift.new_zeros(())
-    rows, columns = _orders(cells.size)
-    nothing = shift.new_zeros(rows, columns)
-    used = weight > 0
-    if not used.any():
-        return zero, zero, zero, zero, zero, nothing, zero, zero
-    weight, original, shift = weight[used], original[used], shift[used]
-    place, variance = cells.place[used], cells.variance[used, c]
-
-    height, width = cells.size
-    basis, stiffness, index = _basis(place, height, width)
-    if not with_field:
-        basis, stiffness = basis[:, :0], stiffness[:0]
-    noise = _CORRELATED * variance / weight + 1e-9
-    centre = (original * weight).sum() / weight.sum()
-    tone = (original - centre)[:, None]
-    found = _regress(torch.cat((tone, basis), dim=1), stiffness, 1, shift, noise)
-    gain = _garrote(found.mean[1], found.covariance[1, 1] + _GAIN_FLOOR**2)
-    rest = shift - gain * tone[:, 0]
-    found = _regress(basis, stiffness, 0, rest, noise)
-    offset = _garrote(found.mean[0], found.covariance[0, 0] + _OFFSET_FLOOR**2)
-
-    tones = tone.min() * 1.5 - tone.max() * 0.5, tone.max() * 1.5 - tone.min() * 0.5
-    if not with_field:
-        return gain, offset, centre, *tones, nothing, zero, zero
-    bent = basis - found.middle
-    values = bent @ found.mean[1:]
-    scatter = ((bent @ found.covariance[1:, 1:]) * bent).sum(dim=1)
-    share = found.weight / found.weight.sum()
-    sure = (1 - _CHANCE * (share @ scatter) / (share @ values.square()).clamp(min=1e-12)).clamp(0)
-    coefficients = nothing.clone()
-    coefficients[index[:, 0], index[:, 1]] = sure * found.mean[1:]
-    coefficients[0, 0] = -sure * (found.middle @ found.mean[1:])
-    values = sure * values
-    return gain, offset, centre, *tones, coefficients, values.min(), values.max()
+    dark, bright = (v(dim=1).values for v in (tone.min, tone.max))
+    reach = (bright - dark) / 2
+    tones = (dark - reach - middle[:, 0], bright + reach - middle[:, 0])
+    weights = shift.new_zeros(3, *_orders(cells.size))
+    bounds = (shift.new_zeros(3), shift.new_zeros(3))
+    if count:
+        mean, covariance = mean[:, 1:], covariance[:, 1:, 1:]
+        bent = (basis - found.middle[:, None, 1:]) * used[..., None]
+        values = (bent @ mean[..., None])[..., 0]
+        scatter = ((bent @ covariance) * bent).sum(dim=2)
+        power, chance = ((found.weight * v).sum(dim=1) for v in (values.square(), scatter))
+        chance = chance + (_FIELD_FLOOR**2 + bias) * total
+        sure = (1 - _CHANCE * chance / power.clamp(min=1e-20)).clamp(min=0)[:, None]
+        mean, values = mean * sure, values * sure
+        weights[:, orders[0], orders[1]] = mean
+        weights[:, 0, 0] = -(found.middle[:, 1:] * mean).sum(dim=1)
+        bounds = (values.amin(dim=1), values.amax(dim=1))
+    return Shift(gain, offset, (centre + middle)[:, 0], tones, weights, bounds)
 
 
 def _garrote(value: Tensor, variance: Tensor) -> Tensor:
@@ -140,68 +150,96 @@ def _garrote(value: Tensor, variance: Tensor) -> Tensor:
 
 def _orders(size: tuple[int, int]) -> tuple[int, int]:
     """How many cosines down and across, of about equal wavelength in pixels."""
-    height, width = size
-    longest = max(size)
-    rows = max(2, round(_WAVES * height / longest)) + 1
-    return rows, max(2, round(_WAVES * width / longest)) + 1
+    height, width = (max(2, round(_WAVES * side / max(size))) + 1 for side in size)
+    return height, width
 
 
-def _basis(place: Tensor, height: int, width: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Products of cosines without the constant ``[N, K]``, their stiffness and orders."""
-    rows, columns = _orders((height, width))
+def _basis(place: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor]]:
+    """Products of cosines without the constant ``[N, K]``, their stiffness ``[K]`` and orders."""
+    rows, columns = _orders(size)
     i, j = torch.meshgrid(torch.arange(rows), torch.arange(columns), indexing="ij")
-    longest = max(height, width)
-    frequency = (i * longest / height).square() + (j * longest / width).square()
-    kept = (frequency > 0) & (frequency.sqrt() <= max(_WAVES, longest / min(height, width) * 2))
-    down = _cosines(place[:, 0], height, rows)
-    right = _cosines(place[:, 1], width, columns)
+    kept = (i / (rows - 1)).square() + (j / (columns - 1)).square() <= 1
+    kept[0, 0] = False
+    down, right = (
+        _cosines(place[:, k], side, n) for k, side, n in ((0, size[0], rows), (1, size[1], columns))
+    )
     products = (down[:, :, None] * right[:, None, :])[:, kept]
-    return products, frequency[kept].double() ** 1.5, torch.stack((i[kept], j[kept]), dim=1)
+    longest = max(size)
+    frequency = (i * longest / size[0]).square() + (j * longest / size[1]).square()
+    return products, frequency[kept].to(place) ** _SMOOTHNESS, (i[kept], j[kept])
+
+
+def _cosines(at: Tensor, length: int, count: int) -> Tensor:
+    # Half waves over twice the crop, so that the slope at its border is free.
+    phase = (at.to(torch.float64) / length + 0.5) / 2
+    return torch.cos(pi * phase[:, None] * torch.arange(count))
 
 
 @dataclass(frozen=True, eq=False)
 class _Found:
+    """Coefficients of a constant and of columns, per channel ``[3, 2 + K]``.
+
+    The columns are counted from their weighted mean `middle`, ``[3, 1 + K]``.
+    """
+
     mean: Tensor
-    covariance: Tensor
+    precision: Tensor
     weight: Tensor
     middle: Tensor
 
+    @property
+    def covariance(self) -> Tensor:
+        return torch.linalg.inv(self.precision)
 
-def _regress(basis: Tensor, stiffness: Tensor, free: int, target: Tensor, noise: Tensor) -> _Found:
-    """Robust ridge regression of `target` on a constant and `basis` ``[N, K]``.
+    def hold(self, value: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and covariance of the others when the first column's coefficient is `value`."""
+        others = [0, *range(2, self.mean.shape[1])]
+        covariance = torch.linalg.inv(self.precision[:, others][:, :, others])
+        freed = self.precision[:, others, 1] * (self.mean[:, 1] - value)[:, None]
+        return self.mean[:, others] + (covariance @ freed[..., None])[..., 0], covariance
 
-    The first `free` columns are not penalised; the others by `stiffness`, times a factor which is
-    estimated. The columns are centred on their weighted mean, `middle`.
+
+def _regress(
+    columns: Tensor, stiffness: Tensor, target: Tensor, noise: Tensor, used: Tensor
+) -> _Found:
+    """Robust regression per channel of `target` ``[3, N]`` on a constant and ``[3, N, 1 + K]``.
+
+    The first column is free; the others are held by `stiffness` times a factor that is estimated
+    with the noise, of which `noise` ``[3, N]`` is the part that is known.
     """
-    count, columns = basis.shape
-    amplitude = target.new_tensor(1e-3)
-    spread = target.new_tensor(_LEAST_SPREAD)
-    residual = target - target.median()
-    mean, covariance = target.new_zeros(columns + 1), torch.eye(columns + 1).to(target)
-    weight, middle = torch.ones_like(target), target.new_zeros(columns)
-    penalty = target.new_zeros(columns + 1)
-    # A weak prior keeps a flat ring solvable.
-    penalty[1 : 1 + free] = 1.0
+    amplitude, spread = target.new_full((3, 1), 1e-3), target.new_full((3, 1), _LEAST_SPREAD)
+    unused = torch.where(used, 0.0, torch.nan)
+    residual = target - (target + unused).nanmedian(dim=1, keepdim=True).values.nan_to_num()
+    penalty = target.new_zeros(3, columns.shape[2] + 1)
+    # A weak prior keeps a flat ring solvable, and a channel without any cell.
+    penalty[:, 0] = 1e-6
+    penalty[:, 1] = 1.0
     for turn in range(_ROUNDS):
-        scale = noise + spread
-        ratio = residual.abs() / scale.sqrt()
-        ratio = ratio / (1.4826 * ratio.median()).clamp(min=1.0)
-        if turn < _ROUNDS // 3:
+        variance = noise + spread
+        ratio = residual.abs() / variance.sqrt()
+        middle_ratio = (ratio + unused).nanmedian(dim=1, keepdim=True).values.nan_to_num()
+        ratio = ratio / (_MAD * middle_ratio).clamp(min=1)
+        if turn < _HUBER_ROUNDS:
             trust = _HUBER / ratio.clamp(min=_HUBER)
         else:
             trust = (1 - (ratio / _TUKEY).square()).clamp(min=1e-4).square()
-        weight = trust / scale
-        middle = (weight[:, None] * basis).sum(dim=0) / weight.sum()
-        design = torch.cat((torch.ones(count, 1).to(basis), basis - middle), dim=1)
-        penalty[1 + free :] = stiffness / amplitude
-        information = design.T @ (weight[:, None] * design)
-        covariance = torch.linalg.inv(information + penalty.diag())
-        mean = covariance @ (design.T @ (weight * target))
-        residual = target - design @ mean
-        if columns > free:
-            size = (mean.square() + covariance.diagonal())[1 + free :]
-            amplitude = (size * stiffness).mean().clamp(min=1e-14)
-        freedom = (trust.sum() - (covariance * information).sum()).clamp(min=1)
-        excess = (trust * (residual.square() - noise)).sum() / freedom
-        spread = excess.clamp(min=_LEAST_SPREAD)
-    return _Found(mean, covariance, weight, middle)
+        trust = trust * used
+        weight = trust / variance
+        total = weight.sum(dim=1, keepdim=True).clamp(min=1e-6)
+        middle = (weight[:, None] @ columns)[:, 0] / total
+        design = torch.cat((torch.ones_like(columns[..., :1]), columns - middle[:, None]), dim=2)
+        weighted = design * weight[..., None]
+        information = weighted.mT @ design
+        penalty[:, 2:] = stiffness / amplitude
+        precision = information + torch.diag_embed(penalty)
+        covariance = torch.linalg.inv(precision)
+        mean = (covariance @ (weighted.mT @ target[..., None]))[..., 0]
+        residual = target - (design @ mean[..., None])[..., 0]
+        if len(stiffness):
+            size = mean.square() + covariance.diagonal(dim1=1, dim2=2)
+            amplitude = (size[:, 2:] * stiffness).mean(dim=1, keepdim=True).clamp(min=1e-14)
+        taken = (covariance * information).sum(dim=(1, 2))
+        freedom = (trust.sum(dim=1) - taken).clamp(min=1)
+        excess = (trust * (residual.square() - noise)).sum(dim=1) / freedom
+        spread = excess.clamp(min=_LEAST_SPREAD)[:, None]
+    return _Found(mean, precision, weight, middle)

@@ -8,7 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-_LEAST_FADE = 3.0
+from .geometry import Box, Size
+from .masks import bounding_box
+
 _MOST_BANDS = 7
 
 
@@ -39,20 +41,26 @@ def blend_bands(original: Tensor, changed: Tensor, alpha: Tensor) -> Tensor:
             f"original has shape {list(original.shape)}, changed {list(changed.shape)} and alpha "
             f"{list(alpha.shape)}: expected [height, width, 3] twice and [height, width]."
         )
-    weight = alpha.unsqueeze(-1)
-    replaced = weight == 1
-    mixed = torch.lerp(original, changed, weight)
-    fade = _fade(alpha)
-    if fade >= _LEAST_FADE:
-        mixed = _mix(original, changed, alpha, ~replaced, fade)
-    return torch.where(replaced, changed, torch.where(weight == 0, original, mixed))
+    result = torch.where(alpha.unsqueeze(-1) == 1, changed, original)
+    fading = bounding_box((alpha > 0) & (alpha < 1))
+    if fading is None:
+        return result
+    height, width = alpha.shape
+    fade = _fade(alpha[fading.rows, fading.columns])
+    bands = min(_MOST_BANDS, round(log2(max(fade, 1))) - 1)
+    # The filter of the coarsest band reaches so far.
+    box = fading.pad(2 << max(bands, 1)).intersect(Box.of(Size(width, height))) or fading
+    place = (box.rows, box.columns)
+    old, new, weight = original[place], changed[place], alpha[place]
+    mixed = _mix(old, new, weight, fade, bands) if bands > 0 else old.lerp(new, weight[..., None])
+    part = result[place]
+    part.copy_(torch.where(((weight > 0) & (weight < 1)).unsqueeze(-1), mixed, part))
+    return result
 
 
-def _mix(original: Tensor, changed: Tensor, alpha: Tensor, kept: Tensor, fade: float) -> Tensor:
-    known = kept.to(original.dtype)
-    size = alpha.shape
+def _mix(original: Tensor, changed: Tensor, alpha: Tensor, fade: float, bands: int) -> Tensor:
+    known = (alpha < 1).to(original.dtype).unsqueeze(-1)
     difference = (changed - original) * known
-    bands = min(_MOST_BANDS, max(1, round(log2(fade)) - 1))
     # With smoother and smoother copies L of the difference D, the bands are D - L1, L1 - L2, ...
     # and their weighted sum is W0 D + (W1 - W0) L1 + (W2 - W1) L2 + ...
     before = _sharpen(alpha, fade / 2)
@@ -61,7 +69,7 @@ def _mix(original: Tensor, changed: Tensor, alpha: Tensor, kept: Tensor, fade: f
     for band in range(1, bands + 1):
         level = _reduce(level)
         after = _sharpen(alpha, fade / 2 ** (band + 1)) if band < bands else alpha.unsqueeze(-1)
-        smooth = F.interpolate(level, size, mode="bilinear")[0].movedim(0, -1)
+        smooth = F.interpolate(level, alpha.shape, mode="bilinear")[0].movedim(0, -1)
         share = smooth[..., 3:].clamp(min=1e-6)
         mixed.addcmul_(smooth[..., :3] / share, after - before)
         before = after

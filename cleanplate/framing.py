@@ -66,7 +66,7 @@ class Frame:
             Box.of(held),
             self.bounds.size,
             size=wanted,
-            multiple=1 if self.width and self.height else self.multiple,
+            multiple=1 if self.width or self.height else self.multiple,
             keep_inside=self.keep_inside,
         ).size
         if not self.width and not self.height:

@@ -25,9 +25,9 @@ __all__ = ["Seam", "Stitch", "blend", "full_mask", "same_pictures", "stitch_all"
 _UNSEEN_STRETCH = 1.03
 _MOST_MULTIPLE = 64
 _LEAST_WEIGHT = 1e-30
-_LEAST_RING = 32
-_RING_SHARE = 8
-"""The ring on which the colours are measured is as wide as an eighth of what changes."""
+_LEAST_RING = 64
+_RING_SHARE = 12
+"""How wide a ring the colours are measured on, in pixels and as a part of what changes."""
 
 Seam = Literal["feather", "multi-band", "whole crop"]
 """How a crop meets its surroundings: faded by the blend weights; faded band by band, see
@@ -249,10 +249,11 @@ def _put(
     if seam == "whole crop":
         weight = torch.ones_like(weight)
     elif seam == "multi-band":
-        old = view[..., :3].to(changed.dtype)
-        if torch.equal(old, changed):
+        old = view[..., :3]
+        if torch.equal(old.to(changed.dtype), changed):
             return
-        changed = blend_bands(old, changed.clamp(0, 1), weight)
+        single = torch.float32
+        changed = blend_bands(old.to(single), changed.to(single).clamp(0, 1), weight)
         weight = (weight > 0).to(weight.dtype)
     blend(view, changed, weight)
 
@@ -272,17 +273,17 @@ def _match(
     """Undo the shift in colour that shows where the crop's weight is 0."""
     mode, strength = colour
     image = stitch.image[stitch.first + index][None, ..., :3]
-    original = cut(image, place, stitch.outside)[0].to(changed)
+    original = cut(image, place, stitch.outside)[0].to(torch.float32)
     known = weight == 0
     if (inside := place.intersect(Box.of(size_of(image)))) and inside != place:
         within = torch.zeros_like(known)
         inside = inside.relative_to(place)
         within[inside.rows, inside.columns] = True
         known &= within
-    seen, before = _saturated(changed), _saturated(original)
+    seen, before = _saturated(changed.to(torch.float32)), _saturated(original)
     matched = match_colour(seen, before, known, mode, strength)
-    # What is not corrected keeps its values outside 0..1, by which it is known as unchanged.
-    return changed if matched is seen else matched
+    # What is not corrected stays as it is to the last bit, by which it is known as unchanged.
+    return changed if matched is seen else matched.to(changed.dtype)
 
 
 def _saturated(image: Tensor) -> Tensor:

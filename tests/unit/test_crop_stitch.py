@@ -2,12 +2,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.crops import mask_of, paste, picture
 
-from cleanplate.crop import CropSettings, crop_around_mask, cut
+from cleanplate.crop import CropSettings, crop_around_mask
 from cleanplate.geometry import Box, Size
 from cleanplate.masks import distance
 from cleanplate.stitch import Stitch, _same_shape
-from cleanplate.stitch import stitch_back as stitch_with_colour
 from cleanplate.upscale.resize import resize
 from cleanplate.upscale.target import FLUX, SD15, SDXL, ModelFamily, target_size
 
@@ -21,22 +21,6 @@ PLACES = {
 }
 
 
-def stitch_back(stitch, image):
-    """Without the correction of colours, which takes a crop of one colour for a shift."""
-    return stitch_with_colour(stitch, image, colour="none")
-
-
-def picture(height=91, width=127, channels=3, batch=1, dtype=torch.float32):
-    generator = torch.Generator().manual_seed(height * width)
-    return torch.rand(batch, height, width, channels, generator=generator).to(dtype)
-
-
-def mask_of(box: Box, height=91, width=127):
-    mask = torch.zeros(1, height, width)
-    mask[:, box.rows, box.columns] = 1
-    return mask
-
-
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("inside", [True, False])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
@@ -45,7 +29,7 @@ def test_an_unchanged_crop_gives_the_image_back_bit_for_bit(place, inside, dtype
     stitch, crop, _ = crop_around_mask(
         image, mask_of(PLACES[place]), CropSettings(keep_inside=inside)
     )
-    assert torch.equal(stitch_back(stitch, crop), image)
+    assert torch.equal(paste(stitch, crop), image)
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -58,7 +42,7 @@ def test_weights_reach_exactly_one_and_zero(place, factor, feather, larger):
     settings = CropSettings(context_factor=factor, context_pixels=0, feather=feather)
     stitch, crop, _ = crop_around_mask(image, mask, settings)
     size = Size(round(crop.shape[2] * larger), round(crop.shape[1] * larger))
-    result = stitch_back(stitch, resize(torch.full_like(crop, 2.0), size))
+    result = paste(stitch, resize(torch.full_like(crop, 2.0), size))
 
     inside = mask[0] > 0
     # What lies beyond 1 saturates, and covers the mask completely.
@@ -91,11 +75,13 @@ def test_weights_reach_exactly_one_and_zero(place, factor, feather, larger):
 def test_any_size_and_mask_round_trips(height, width, x, y, side, multiple, inside):
     x, y = min(x, width - 1), min(y, height - 1)
     image = picture(height, width)
-    mask = mask_of(Box(x, y, min(side, width - x), min(side, height - y)), height, width)
+    mask = mask_of(
+        Box(x, y, min(side, width - x), min(side, height - y)), height=height, width=width
+    )
     crop_settings = CropSettings(multiple=multiple, keep_inside=inside)
     stitch, crop, crop_mask = crop_around_mask(image, mask, crop_settings)
     assert crop.shape[:3] == crop_mask.shape
-    assert torch.equal(stitch_back(stitch, crop), image)
+    assert torch.equal(paste(stitch, crop), image)
 
 
 def test_the_crop_shows_the_mask_where_it_was():
@@ -153,7 +139,7 @@ def test_beyond_the_image_the_edge_is_repeated_and_never_masked():
     assert place.y < 0
     assert (crop[0, 0, 0] == image[0, 0, 0]).all()
     assert (crop_mask[0, : -place.y] == 0).all()
-    changed = stitch_back(stitch, torch.zeros_like(crop))
+    changed = paste(stitch, torch.zeros_like(crop))
     assert (changed[0, :10, :10] == 0).all()
 
 
@@ -163,7 +149,7 @@ def test_a_context_mask_enlarges_the_crop_and_changes_nothing_else():
     stitch, crop, _ = crop_around_mask(picture(), mask_of(PLACES["middle"]), settings, context)
     box = stitch.boxes[0]
     assert box.intersect(Box(0, 80, 5, 5)) == Box(0, 80, 5, 5)
-    result = stitch_back(stitch, torch.zeros_like(crop))
+    result = paste(stitch, torch.zeros_like(crop))
     assert (result[0, 80:85, :5] > 0).any()
 
 
@@ -174,8 +160,8 @@ def test_crops_of_a_batch_have_one_size_and_their_own_place():
     stitch, crop, _ = crop_around_mask(image, mask)
     assert len({b.size for b in stitch.boxes}) == 1
     assert crop.shape[0] == 3
-    assert torch.equal(stitch_back(stitch, crop), image)
-    result = stitch_back(stitch, torch.ones_like(crop))
+    assert torch.equal(paste(stitch, crop), image)
+    result = paste(stitch, torch.ones_like(crop))
     for i in (0, 1):
         assert (result[i][mask[i] > 0] == 1).all()
     # the image without a mask is untouched
@@ -186,12 +172,12 @@ def test_one_mask_serves_every_image():
     image = picture(batch=2)
     stitch, crop, _ = crop_around_mask(image, mask_of(PLACES["middle"]))
     assert stitch.boxes[0] == stitch.boxes[1]
-    assert (stitch_back(stitch, torch.zeros_like(crop))[:, 45, 65] == 0).all()
+    assert (paste(stitch, torch.zeros_like(crop))[:, 45, 65] == 0).all()
 
 
 def test_the_context_is_shown_on_each_side():
-    image, mask = picture(200, 300), mask_of(Box(120, 80, 20, 10), 200, 300)
-    context = mask_of(Box(200, 85, 5, 5), 200, 300)
+    image, mask = picture(200, 300), mask_of(Box(120, 80, 20, 10), height=200, width=300)
+    context = mask_of(Box(200, 85, 5, 5), height=200, width=300)
     for shown in (None, context, torch.zeros(1, 64, 64)):
         wanted = CropSettings(1, 40, 0, 1, feather=4)
         stitch, _, _ = crop_around_mask(image, mask, wanted, shown)
@@ -208,8 +194,8 @@ def test_a_mask_at_the_border_stays_in_the_middle_when_the_crop_may_extend():
 def test_double_precision_stays():
     image = picture().double() + torch.rand(1, 91, 127, 3, dtype=torch.float64) * 1e-9
     stitch, crop, _ = crop_around_mask(image, mask_of(PLACES["middle"]))
-    assert torch.equal(stitch_back(stitch, crop), image)
-    changed = stitch_back(stitch, torch.zeros_like(crop))
+    assert torch.equal(paste(stitch, crop), image)
+    changed = paste(stitch, torch.zeros_like(crop))
     outside = stitch.mask()[0] == 0
     assert torch.equal(changed[0][outside], image[0][outside])
 
@@ -220,7 +206,7 @@ def test_an_empty_mask_passes_the_image_through():
     assert stitch.is_empty
     assert torch.equal(crop, image)
     assert not crop_mask.any()
-    assert torch.equal(stitch_back(stitch, torch.ones(2, 8, 8, 3)), image)
+    assert torch.equal(paste(stitch, torch.ones(2, 8, 8, 3)), image)
 
 
 def test_alpha_stays_the_original():
@@ -228,7 +214,7 @@ def test_alpha_stays_the_original():
     stitch, crop, _ = crop_around_mask(image, mask_of(PLACES["middle"]))
     assert crop.shape[-1] == 3
     for changed in (torch.ones_like(crop), torch.ones(*crop.shape[:3], 4)):
-        result = stitch_back(stitch, changed)
+        result = paste(stitch, changed)
         assert torch.equal(result[..., 3], image[..., 3])
         assert (result[0, 45, 65, :3] == 1).all()
 
@@ -239,8 +225,8 @@ def test_nothing_given_is_changed_and_the_stitch_holds_no_copy():
     stitch, crop, _ = crop_around_mask(image, mask)
     assert stitch.image is image
     crop.fill_(0)
-    first = stitch_back(stitch, crop)
-    assert torch.equal(stitch_back(stitch, crop), first)
+    first = paste(stitch, crop)
+    assert torch.equal(paste(stitch, crop), first)
     assert torch.equal(image, before[0])
     assert torch.equal(mask, before[1])
 
@@ -250,7 +236,7 @@ def test_values_outside_the_range_saturate_inside_and_stay_outside():
     image[0, 0, 0] = 1.004
     image[0, 45, 65] = -0.02
     stitch, crop, _ = crop_around_mask(image, mask_of(PLACES["middle"]))
-    result = stitch_back(stitch, crop + 0.5)
+    result = paste(stitch, crop + 0.5)
     assert (result[0, 0, 0] == image[0, 0, 0]).all()
     assert result[0, 40:53, 60:81].max() == 1
     assert result[0, 40:53, 60:81].min() >= 0.4
@@ -259,7 +245,7 @@ def test_values_outside_the_range_saturate_inside_and_stay_outside():
 def test_variants_of_one_crop_give_a_result_each():
     stitch, crop, _ = crop_around_mask(picture(), mask_of(PLACES["middle"]))
     variants = torch.cat([crop * 0, crop, crop * 0 + 1])
-    result = stitch_back(stitch, variants)
+    result = paste(stitch, variants)
     assert result.shape[0] == 3
     assert [float(v) for v in result[:, 45, 65, 0]] == [0, float(picture()[0, 45, 65, 0]), 1]
 
@@ -267,7 +253,7 @@ def test_variants_of_one_crop_give_a_result_each():
 def test_a_stitch_of_another_batch_is_refused():
     stitch, crop, _ = crop_around_mask(picture(batch=3), mask_of(PLACES["middle"]))
     with pytest.raises(ValueError, match="stitch holds 3 images but image holds 2"):
-        stitch_back(stitch, crop[:2])
+        paste(stitch, crop[:2])
 
 
 SQUARE = CropSettings(context_pixels=32, context_factor=1, minimum_size=80, multiple=1)
@@ -280,13 +266,13 @@ def test_another_aspect_is_refused(height, width):
     stitch, crop, _ = crop_around_mask(picture(), mask_of(Box(60, 40, 9, 9)), SQUARE)
     assert crop.shape[1:3] == (80, 80)
     with pytest.raises(ValueError, match=f"image is {width}x{height} but was cropped at 80x80"):
-        stitch_back(stitch, torch.zeros(1, height, width, 3))
+        paste(stitch, torch.zeros(1, height, width, 3))
 
 
 @pytest.mark.parametrize(("height", "width"), [(80, 80), (240, 256), (1024, 1010), (7, 7), (1, 1)])
 def test_a_side_rounded_for_a_model_is_accepted(height, width):
     stitch, _, _ = crop_around_mask(picture(), mask_of(Box(60, 40, 9, 9)), SQUARE)
-    assert stitch_back(stitch, torch.zeros(1, height, width, 3))[0, 44, 64, 0] == 0
+    assert paste(stitch, torch.zeros(1, height, width, 3))[0, 44, 64, 0] == 0
 
 
 @settings(max_examples=300, deadline=None)
@@ -306,11 +292,11 @@ def test_what_the_model_size_makes_of_a_crop_is_accepted(width, height, family):
 def test_a_round_trip_through_the_model_size_keeps_the_picture():
     y, x = torch.meshgrid(torch.linspace(0, 9, 200), torch.linspace(0, 7, 200), indexing="ij")
     image = torch.stack([x.sin(), y.cos(), (x * y).sin()], dim=-1)[None] * 0.5 + 0.5
-    mask = mask_of(Box(60, 50, 70, 60), 200, 200)
+    mask = mask_of(Box(60, 50, 70, 60), height=200, width=200)
     stitch, crop, _ = crop_around_mask(image, mask)
     size = Size(crop.shape[2], crop.shape[1])
     large = resize(crop, Size(size.width * 4, size.height * 4))
-    error = (stitch_back(stitch, large) - image).square().mean()
+    error = (paste(stitch, large) - image).square().mean()
     assert -10 * float(error.log10()) > 60
 
 
@@ -320,8 +306,3 @@ def test_mask_of_the_stitch_is_the_weight_at_full_size():
     expected = torch.zeros(1, 5, 6)
     expected[0, 4, :2] = 0.5
     assert torch.equal(stitch.mask(), expected)
-
-
-def test_cutting_outside_the_image_is_refused():
-    with pytest.raises(ValueError, match="outside"):
-        cut(picture(), Box(500, 0, 5, 5))

@@ -14,7 +14,7 @@ from ..cleanplate.fill.capped import CappedFill
 from ..cleanplate.fill.lama import LamaFill, batch_pixels_of, fixed_side, padded_size
 from ..cleanplate.fill.refine import MAX_SIDE as REFINED_SIDE
 from ..cleanplate.fill.refine import RefinedFill, check_refinable, cost
-from .shared import bring_in, say, stop_if_interrupted
+from .shared import bring_in, patcher_of, say, stop_if_interrupted
 
 _BYTES_PER_PIXEL = {"LaMa": 1050, "MAT": 4100}
 """Measured at their true size in float32: LaMa between 256x256 and 2048x2048, MAT at 512x512."""
@@ -42,7 +42,7 @@ class ManagedFill:
         self._refine = refine
         self._max_side = min(max_side, fixed_side(model) or max_side)
         self._together = True
-        self.batch_pixels = batch_pixels_of(model)
+        self.batch_pixels = batch_pixels_of(model, patcher_of(model).load_device)
         if refine:
             check_refinable(model)
             self._max_side = min(self._max_side, REFINED_SIDE)

@@ -178,7 +178,7 @@ class LamaRemove(io.ComfyNode):
                     tooltip="Steps by which LaMa's fill of a large hole is corrected with a fill "
                     "at half the size: 0 is off, 15 what its authors use. For crops from 512 "
                     f"pixels, which are capped at {REFINED_SIDE}; takes about 30 times as long "
-                    "and up to 7 GB.",
+                    "and up to 9 GB.",
                 ),
             ],
             outputs=cleaned_pictures(),

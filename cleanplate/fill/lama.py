@@ -15,9 +15,8 @@ from ..checks import size_of
 from ..geometry import Size
 
 BATCH_PIXELS = 2**20
-"""Of crops that LaMa fills together: as many as fit into what one crop of 1024x1024 takes."""
+"""Of crops that LaMa fills together on a GPU: as many as fit into what one of 1024x1024 takes."""
 
-_BATCHED = ("LaMa",)
 _SEED = 0
 
 
@@ -32,8 +31,8 @@ class LamaFill:
     at random: it does so from the same seed each time, and PyTorch's own state stays as it was.
 
     Args:
-        model: spandrel's descriptor, on `device` already. LaMa takes several crops at once, other
-            networks one.
+        model: spandrel's descriptor, on `device` already. LaMa takes several crops at once, though
+            on a CPU that is no faster and takes more memory; other networks take one.
         device: where the network is.
     """
 
@@ -42,14 +41,14 @@ class LamaFill:
     ) -> None:
         self._model = model.float().eval()
         self._device = torch.device(device)
-        self.batch_pixels = batch_pixels_of(model)
+        self.batch_pixels = batch_pixels_of(model, self._device)
 
     @torch.no_grad()
     def __call__(self, image: Tensor, hole: Tensor) -> Tensor:
         planes = image.movedim(-1, 1).to(self._device, torch.float32)
         holes = hole.unsqueeze(1).to(planes)
         wanted = padded_size(self._model, size_of(image))
-        random = nullcontext() if self.batch_pixels else _seeded(self._device)
+        random = nullcontext() if _is_lama(self._model) else _seeded(self._device)
         with torch.autocast(self._device.type, enabled=False), random:
             filled = self._model.model(pad(planes, wanted), pad(holes, wanted))
         return filled[..., : image.shape[1], : image.shape[2]].clamp(0, 1).movedim(1, -1).to(image)
@@ -67,9 +66,13 @@ def _seeded(device: torch.device) -> Iterator[None]:
         yield
 
 
-def batch_pixels_of(model: MaskedImageModelDescriptor[Any]) -> int:
-    """How many pixels of crops a network takes at once; 0 where it takes one crop only."""
-    return BATCH_PIXELS if model.architecture.id in _BATCHED else 0
+def batch_pixels_of(model: MaskedImageModelDescriptor[Any], device: torch.device) -> int:
+    """How many pixels of crops to give a network there at once; 0 for one crop of any size."""
+    return BATCH_PIXELS if _is_lama(model) and device.type != "cpu" else 0
+
+
+def _is_lama(model: MaskedImageModelDescriptor[Any]) -> bool:
+    return model.architecture.id == "LaMa"
 
 
 def fixed_side(model: MaskedImageModelDescriptor[Any]) -> int | None:

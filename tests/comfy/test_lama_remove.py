@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 import torch
 from spandrel.architectures.LaMa import LaMaArch
@@ -42,7 +44,14 @@ def test_settings_that_older_graphs_lack_have_their_defaults(comfy):
     assert len(network.seen) == 1
 
 
-def test_equal_crops_are_filled_together(comfy):
+@pytest.fixture
+def as_on_a_gpu(comfy, monkeypatch):
+    """Give crops together, which a CPU is not given."""
+    package = comfy.node("LamaRemove").__module__.rpartition(".")[0]
+    monkeypatch.setattr(sys.modules[f"{package}.managed_fill"], "batch_pixels_of", lambda *_: 2**20)
+
+
+def test_equal_crops_are_filled_together(comfy, as_on_a_gpu):
     network = Watched()
     image, mask = scene(5)
     run = comfy.execute_graph(graph_with(comfy, descriptor(network), image, mask), want=["remove"])
@@ -84,7 +93,7 @@ class Greedy(Watched):
         return super().forward(image, mask)
 
 
-def test_out_of_memory_is_tried_again_at_half_the_size_and_said(comfy):
+def test_out_of_memory_is_tried_again_at_half_the_size_and_said(comfy, as_on_a_gpu):
     network = Greedy(200 * 200)
     image, mask = scene(3)
     # each frame has an object elsewhere, whose crops differ in size
@@ -185,7 +194,7 @@ def test_refining_says_what_it_costs_before_it_starts(comfy):
     (text,) = [text for _, text in run.texts if "Refin" in text]
     assert text == (
         "Refining a crop of 520x520: 2 steps, which compute as much as 6 plain fills and take "
-        "about 3.4 GB."
+        "about 3.9 GB."
     )
     # plainly filled it looks otherwise
     graph = graph_with(comfy, model, image, mask, **{**settings, "refine": 0})
@@ -202,7 +211,7 @@ def test_what_cannot_be_refined_is_refused_before_anything_runs(comfy):
     assert not network.seen
 
 
-def test_comfyui_is_told_how_much_memory_a_call_takes(comfy, monkeypatch):
+def test_comfyui_is_told_how_much_memory_a_call_takes(comfy, monkeypatch, as_on_a_gpu):
     import comfy.model_management as management
 
     asked = []

@@ -5,7 +5,7 @@ import torch
 from spandrel.architectures.LaMa import LaMaArch
 from standins.small_lama import Watched, descriptor, small_lama
 
-from cleanplate.fill.lama import LamaFill, fixed_side, pad
+from cleanplate.fill.lama import LamaFill, batch_pixels_of, fixed_side, pad
 from cleanplate.geometry import Size
 
 
@@ -50,7 +50,6 @@ def test_crops_together_give_what_each_gives():
     for i in range(3):
         alone = fill(image[i : i + 1], hole[i : i + 1])
         assert (together[i] - alone[0]).abs().max() < 1e-5
-    assert fill.batch_pixels > 0
     assert not together.requires_grad
 
 
@@ -95,14 +94,24 @@ def test_a_network_that_draws_at_random_gives_the_same_each_time():
     assert torch.equal(fill(image, hole), first)
 
 
-def test_other_networks_take_one_crop_and_may_want_one_square():
+def test_crops_come_together_where_that_is_faster():
+    class Other(LaMaArch):
+        id = "Other"
+
+    lama, other = descriptor(Watched()), descriptor(Watched(), Other())
+    cpu, gpu = torch.device("cpu"), torch.device("cuda")
+    assert LamaFill(lama).batch_pixels == batch_pixels_of(lama, cpu) == 0
+    assert batch_pixels_of(other, cpu) == batch_pixels_of(other, gpu) == 0
+    assert batch_pixels_of(lama, gpu) == 1024 * 1024
+
+
+def test_other_networks_may_want_one_square():
     class Other(LaMaArch):
         id = "Other"
 
     network = Watched()
     model = descriptor(network, Other(), minimum=64, multiple_of=64, square=True)
     fill = LamaFill(model)
-    assert fill.batch_pixels == 0
     assert fixed_side(model) == 64
     assert fixed_side(descriptor(network)) is None
     image, hole = crop(20, 50)

@@ -126,7 +126,7 @@ def test_what_it_costs(size, scales, steps, forwards):
     needed = cost(size, 15)
     assert (needed.scales, needed.steps) == (scales, steps)
     assert needed.forwards == pytest.approx(forwards, abs=0.01)
-    assert needed.memory == size.area * 12_500
+    assert needed.memory == size.area * 14_500
 
 
 def test_only_lama_is_refined():

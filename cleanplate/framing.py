@@ -78,7 +78,7 @@ class Frame:
         box = with_aspect(free, crop, self.bounds.size if self.keep_inside else None)
         if box.width < held.width or box.height < held.height:
             # No box of that aspect holds the mask and lies inside: the aspect is what was asked.
-            box = with_aspect(held, crop)
+            box = with_aspect(free, crop)
         return box, crop
 
     def place(self, view: View, size: Size) -> Box:

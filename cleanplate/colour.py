@@ -14,6 +14,7 @@ _MOST_CELLS = 32
 _LEAST_CELL = 16
 _MOST_ROWS = 1024
 _LIMIT = 1 / 512
+_BLOCK = 1 << 14
 
 
 def match_colour(
@@ -105,18 +106,26 @@ def _measure(changed: Tensor, original: Tensor, ring: Tensor) -> Cells:
 def _undo(changed: Tensor, shift: Shift, strength: float) -> Tensor:
     """Invert ``changed = original + offset + gain (original - centre) + field``."""
     height, width, _ = changed.shape
-    gain, offset, centre = (v.to(changed) for v in (shift.gain, shift.offset, shift.centre))
-    dark, bright, low, high = (v.to(changed) for v in (*shift.tones, *shift.bounds))
+
+    def row(value: Tensor) -> Tensor:
+        # Three values at a time would be slow.
+        return value.to(changed).repeat(width)
+
+    offset = row(shift.offset)
+    slope, origin = row(shift.gain / (1 + shift.gain)), row(shift.centre)
+    ends = torch.stack(shift.tones) * shift.gain
+    least, most = row(ends.amin(dim=0)), row(ends.amax(dim=0))
+    low, high = (row(bound + shift.offset) for bound in shift.bounds)
     down, right = shift.waves(height, width)
     bend = torch.einsum("cij,xj->ixc", shift.field, right).to(changed).flatten(1)
-    down = down.to(changed)
-    result = torch.empty_like(changed)
-    block = max(1, (1 << 18) // width)
+    down, bent = down.to(changed), bool(shift.field.any())
+
+    result = torch.empty_like(changed, memory_format=torch.contiguous_format)
+    block = max(1, _BLOCK // width)
     for top in range(0, height, block):
         rows = slice(top, top + block)
-        added = (down[rows] @ bend).view(-1, width, 3).clamp_(low, high).add_(offset)
-        tone = changed[rows] - added
-        tone.sub_(centre).div_(1 + gain).clamp_(dark, bright)
-        added.addcmul_(tone, gain)
-        torch.add(changed[rows], added, alpha=-strength, out=result[rows])
+        seen = changed[rows].flatten(1)
+        added = (offset + down[rows] @ bend).clamp_(low, high) if bent else offset
+        tone = (seen - added).sub_(origin).mul_(slope).clamp_(least, most).add_(added)
+        torch.add(seen, tone, alpha=-strength, out=result[rows].view_as(seen))
     return result

@@ -23,6 +23,7 @@ _LEAST_SPREAD = 1e-8
 _MAD = 1.4826
 _SMOOTHNESS = 1.5
 _LEAK = 0.2
+_REACH = 2.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +93,7 @@ def fit(cells: Cells, *, field: bool) -> Shift:
 
     Args:
         cells: at least one.
-        field: fit a field besides gain and offset.
+        field: give the field, too; else none.
     """
     used = (cells.weight > 0).T
     counted = cells.weight.T
@@ -105,9 +106,9 @@ def fit(cells: Cells, *, field: bool) -> Shift:
     noise = _CORRELATED * cells.variance.T / counted.clamp(min=1e-6) + cut.square()
 
     basis, stiffness, orders = _basis(cells.place, cells.size)
-    count = basis.shape[1] if field else 0
-    columns = torch.cat((tone[..., None], basis[:, :count].expand(3, -1, -1)), dim=2)
-    found = _regress(columns, stiffness[:count], shift, noise, used)
+    # The field is always in the fit: left out, it would be taken for a gain.
+    columns = torch.cat((tone[..., None], basis.expand(3, -1, -1)), dim=2)
+    found = _regress(columns, stiffness, shift, noise, used)
     total = found.weight.sum(dim=1).clamp(min=1e-6)
     bias = ((found.weight * cut).sum(dim=1) / total).square()
     middle = found.middle[:, :1]
@@ -125,11 +126,11 @@ def fit(cells: Cells, *, field: bool) -> Shift:
     offset = _garrote(mean[:, 0], covariance[:, 0, 0] + _OFFSET_FLOOR**2 + bias)
 
     dark, bright = (v(dim=1).values for v in (tone.min, tone.max))
-    reach = (bright - dark) / 2
+    reach = (bright - dark) * _REACH
     tones = (dark - reach - middle[:, 0], bright + reach - middle[:, 0])
     weights = shift.new_zeros(3, *_orders(cells.size))
     bounds = (shift.new_zeros(3), shift.new_zeros(3))
-    if count:
+    if field:
         mean, covariance = mean[:, 1:], covariance[:, 1:, 1:]
         bent = (basis - found.middle[:, None, 1:]) * used[..., None]
         values = (bent @ mean[..., None])[..., 0]
@@ -235,9 +236,8 @@ def _regress(
         covariance = torch.linalg.inv(precision)
         mean = (covariance @ (weighted.mT @ target[..., None]))[..., 0]
         residual = target - (design @ mean[..., None])[..., 0]
-        if len(stiffness):
-            size = mean.square() + covariance.diagonal(dim1=1, dim2=2)
-            amplitude = (size[:, 2:] * stiffness).mean(dim=1, keepdim=True).clamp(min=1e-14)
+        size = mean.square() + covariance.diagonal(dim1=1, dim2=2)
+        amplitude = (size[:, 2:] * stiffness).mean(dim=1, keepdim=True).clamp(min=1e-14)
         taken = (covariance * information).sum(dim=(1, 2))
         freedom = (trust.sum(dim=1) - taken).clamp(min=1)
         excess = (trust * (residual.square() - noise)).sum(dim=1) / freedom

@@ -1,5 +1,6 @@
 import pytest
 import torch
+import torch.nn.functional as F
 
 from cleanplate.colour import DEFAULT_MODE, MODES, match_colour
 
@@ -58,11 +59,100 @@ def test_a_crop_that_has_not_shifted_stays(mode):
     assert (match_colour(patch, image, around(image), mode) - patch).abs().mean() < 0.01 / 255
 
 
+def blurred(image: torch.Tensor) -> torch.Tensor:
+    planes = image.movedim(-1, 0)[None]
+    taps = torch.tensor([1.0, 4.0, 6.0, 4.0, 1.0]) / 16
+    kernel = (taps[:, None] * taps).expand(3, 1, 5, 5)
+    padded = F.pad(planes, (2, 2, 2, 2), mode="reflect")
+    return F.conv2d(padded, kernel, groups=3)[0].movedim(0, -1)
+
+
+@pytest.mark.parametrize("mode", ACTIVE)
+@pytest.mark.parametrize("amount", [0.8, -0.8])
+def test_sharpening_and_blur_are_no_shift(mode, amount):
+    image = scene()
+    patch = image + amount * (image - blurred(image))
+    assert (match_colour(patch, image, around(image), mode) - patch).abs().mean() < 0.1 / 255
+
+
+@pytest.mark.parametrize("mode", ACTIVE)
+@pytest.mark.parametrize("seed", range(1, 5))
+def test_noise_is_no_shift(mode, seed):
+    image = scene()
+    generator = torch.Generator().manual_seed(seed)
+    patch = image + 0.01 * torch.randn(image.shape, generator=generator)
+    assert (match_colour(patch, image, around(image), mode) - patch).abs().mean() < 0.1 / 255
+
+
+@pytest.mark.parametrize("mode", ACTIVE)
+def test_pixels_of_the_ring_that_really_changed_do_not_count(mode):
+    image = scene()
+    patch = image + 0.03
+    patch[:40, :60] = 0.9
+    out = match_colour(patch, image, around(image), mode)
+    rest = torch.ones(image.shape[:2], dtype=torch.bool)
+    rest[:40, :60] = False
+    assert (out - image)[rest].abs().mean() < 0.5 / 255
+
+
+@pytest.mark.parametrize("mode", ACTIVE)
+@pytest.mark.parametrize("shade", [0.0, 0.3, 1.0])
+def test_a_flat_ring_gives_an_offset_and_no_wild_gain(mode, shade):
+    image = torch.full((96, 120, 3), shade)
+    ring = torch.ones(96, 120, dtype=torch.bool)
+    ring[30:60, 30:80] = False
+    shift = 0.04 if shade < 0.5 else -0.04
+    generator = torch.Generator().manual_seed(0)
+    patch = image + shift + 0.004 * torch.randn(image.shape, generator=generator)
+    patch[~ring] = 0.5
+    out = match_colour(patch, image, ring, mode)
+    assert torch.allclose(out[~ring], torch.tensor(0.5 - shift), atol=1 / 255)
+
+
+@pytest.mark.parametrize("mode", ACTIVE)
+def test_what_ran_into_white_does_not_hide_the_shift(mode):
+    image = scene()
+    image[:, 100:] = 0.99
+    out = match_colour((image + 0.05).clamp(0, 1), image, around(image), mode)
+    assert (out - image)[:, :90].abs().mean() < 0.7 / 255
+
+
+def test_a_field_beyond_the_ring_stays_within_what_the_ring_shows():
+    image = scene()
+    ring = torch.zeros(image.shape[:2], dtype=torch.bool)
+    ring[:, :40] = True
+    field = torch.linspace(-0.05, 0.05, 200)[None, :, None]
+    removed = (image + field) - match_colour(image + field, image, ring, "smooth field")
+    assert removed.min() > -0.053
+    assert removed.max() < field[0, 39].item() + 0.003
+
+
+@pytest.mark.parametrize("mode", ACTIVE)
+@pytest.mark.parametrize("shape", [(1, 1), (1, 40), (40, 1), (17, 300)])
+@pytest.mark.parametrize("value", [0.0, 0.4, 1.0])
+def test_smallest_crops_give_finite_colours(mode, shape, value):
+    image = torch.full((*shape, 3), value)
+    ring = torch.zeros(shape, dtype=torch.bool)
+    ring[0, 0] = True
+    out = match_colour((image + 0.05).clamp(0, 1), image, ring, mode)
+    assert out.isfinite().all()
+    assert (out - image).abs().max() < 0.06
+
+
+@pytest.mark.parametrize("mode", ACTIVE)
+def test_inputs_are_left_alone_and_results_repeat(mode):
+    image = scene()
+    patch = image * 0.9
+    kept = patch.clone()
+    once = match_colour(patch, image, around(image), mode)
+    assert torch.equal(patch, kept)
+    assert torch.equal(once, match_colour(patch, image, around(image), mode))
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_without_a_ring_nothing_changes(mode):
     image = scene()
     empty = torch.zeros(image.shape[:2], dtype=torch.bool)
-    assert match_colour(image * 0.9, image, empty, mode) is not None
     assert torch.equal(match_colour(image * 0.9, image, empty, mode), image * 0.9)
 
 

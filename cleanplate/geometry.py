@@ -145,18 +145,29 @@ def place_box(size: Size, needed: Box, bounds: Box | None, centre: Box) -> Box:
             ends alike.
         centre: what to put into the middle, as far as the others allow.
     """
-    low, high = (bounds.x, bounds.right) if bounds else (None, None)
-    left = _start(size.width, (needed.x, needed.right), low, high, centre.x, centre.width)
-    low, high = (bounds.y, bounds.bottom) if bounds else (None, None)
-    top = _start(size.height, (needed.y, needed.bottom), low, high, centre.y, centre.height)
+    left = _start(
+        size.width,
+        (needed.x, needed.right),
+        (bounds.x, bounds.right) if bounds else None,
+        (centre.x, centre.right),
+    )
+    top = _start(
+        size.height,
+        (needed.y, needed.bottom),
+        (bounds.y, bounds.bottom) if bounds else None,
+        (centre.y, centre.bottom),
+    )
     return Box(left, top, size.width, size.height)
 
 
-def _start(
-    length: int, needed: tuple[int, int], low: int | None, high: int | None, at: int, across: int
-) -> int:
-    start = at - (length - across) // 2
-    if low is not None and high is not None:
+_Span = tuple[int, int]
+
+
+def _start(length: int, needed: _Span, bounds: _Span | None, centre: _Span) -> int:
+    """`place_box` along one axis."""
+    start = centre[0] - (length - (centre[1] - centre[0])) // 2
+    if bounds:
+        low, high = bounds
         over = length - (high - low)
         start = low - over // 2 if over > 0 else min(max(start, low), high - length)
     return min(max(start, needed[1] - length), needed[0])

@@ -11,6 +11,7 @@ from cleanplate.crop import CropSettings, crops_around_mask
 from cleanplate.geometry import Box
 from cleanplate.stitch import full_mask, stitch_all
 
+DTYPES = [torch.float32, torch.float16, torch.bfloat16, torch.float64]
 MANY = settings(max_examples=300, deadline=None)
 
 
@@ -19,7 +20,7 @@ def scenes(draw, extend=False, resized=False):
     """An image, its masks, and settings for cropping it."""
     height, width = draw(st.integers(1, 60)), draw(st.integers(1, 60))
     batch, channels = draw(st.integers(1, 3)), draw(st.sampled_from([3, 4]))
-    dtype = draw(st.sampled_from([torch.float32, torch.float16, torch.float64]))
+    dtype = draw(st.sampled_from(DTYPES))
     image = picture(height, width, channels, batch).to(dtype)
     mask = torch.zeros(draw(st.sampled_from([1, batch])), height, width)
     for plane in mask:

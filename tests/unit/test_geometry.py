@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cleanplate.geometry import Box, Size, context_box, margin, round_up
+from cleanplate.geometry import Box, Size, context_box, margin, place_box, round_up
 
 
 @pytest.mark.parametrize(
@@ -83,3 +83,28 @@ def test_context_box_holds_what_is_needed(pair, width, height, multiple, inside)
 )
 def test_round_up(value, multiple, expected):
     assert round_up(value, multiple) == expected
+
+
+WHOLE = Box(0, 0, 100, 80)
+
+
+@pytest.mark.parametrize(
+    ("size", "needed", "bounds", "centre", "expected"),
+    [
+        (Size(30, 20), Box(50, 40, 10, 10), WHOLE, None, Box(40, 35, 30, 20)),
+        (Size(30, 20), Box(95, 0, 5, 5), WHOLE, None, Box(70, 0, 30, 20)),
+        (Size(30, 20), Box(95, 0, 5, 5), None, None, Box(83, -7, 30, 20)),
+        # too tall for the bounds: as much beyond the one end as the other
+        (Size(30, 100), Box(10, 5, 5, 5), WHOLE, None, Box(0, -10, 30, 100)),
+        # the middle counts as far as what is needed allows
+        (Size(30, 20), Box(50, 40, 10, 10), WHOLE, Box(90, 0, 2, 2), Box(50, 30, 30, 20)),
+        # bounds that are larger than the image, to the left and to the top
+        (Size(40, 40), Box(-20, -9, 8, 8), Box(-24, -16, 124, 96), None, Box(-24, -16, 40, 40)),
+    ],
+)
+def test_place_box(size, needed, bounds, centre, expected):
+    assert place_box(size, needed, bounds, centre or needed) == expected
+
+
+def test_a_box_moves():
+    assert Box(1, 2, 3, 4).shift(10, -20) == Box(11, -18, 3, 4)

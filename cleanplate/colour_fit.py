@@ -17,7 +17,7 @@ _CHANCE = 4.0
 _GAIN_FLOOR = 0.006
 _OFFSET_FLOOR = 0.15 / 255
 _FIELD_FLOOR = 0.4 / 255
-_CORRELATED = 1.0
+_SHARED = 64.0
 _CUT = 3.0
 _LEAST_SPREAD = 1e-8
 _MAD = 1.4826
@@ -103,7 +103,11 @@ def fit(cells: Cells, *, field: bool) -> Shift:
     shift = torch.where(used, cells.shift.T, 0)
     # Noise that is cut off at black or white looks like a shift, in all cells alike.
     cut = _CUT * cells.clipped.T * cells.variance.T.sqrt()
-    noise = _CORRELATED * cells.variance.T / counted.clamp(min=1e-6) + cut.square()
+    # Few pixels scatter little by chance, so part of a cell's variance is that of all.
+    power = counted * cells.variance.T
+    shared = power.sum(dim=1, keepdim=True) / total
+    variance = (power + _SHARED * shared) / (counted + _SHARED)
+    noise = variance / counted.clamp(min=1e-6) + cut.square()
 
     basis, stiffness, orders = _basis(cells.place, cells.size)
     # The field is always in the fit: left out, it would be taken for a gain.

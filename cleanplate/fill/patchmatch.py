@@ -18,8 +18,13 @@ from .seams import hide_seams
 from .shiftmap import shift_map
 from .voting import copied, elect, vote
 
+CONTEXT_FACTOR = 2.5
+CONTEXT_PIXELS = 96
+"""What `fill_regions` should show around an object: with less, straight edges find too few parts
+of themselves to copy; with more, the time grows and hardly anything else."""
+
 _PATCHES = (7, 5, 3)
-_COARSE_AREA = 500
+_COARSE_AREA = 1000
 _FEWEST_SOURCES = 50
 _LABELS = 60
 _MOST_SCALES = 12

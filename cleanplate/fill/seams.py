@@ -9,15 +9,17 @@ from .grid import Grid
 
 _ROUNDS = 200
 _ENOUGH = 1e-4
+_MOST_JUMP = 2.0
+_PASSES = 2
 
 
 def hide_seams(pixels: Tensor, hole: Tensor, offsets: Tensor, screen: float) -> Tensor:
     """Keep the differences between neighbours as they were at the source, not the values.
 
     Poisson image editing (Pérez et al., SIGGRAPH 2003) for a copied fill, screened: a weak pull
-    towards the copied values, and weaker bonds where the jump is larger than differences usually
-    are in the picture, keep a bad match from colouring what is around it. Solved by conjugate
-    gradients.
+    towards the copied values keeps a bad match from colouring all of the hole, and jumps of more
+    than twice the spread of the known colours are left as they are: something ends there. Solved by
+    conjugate gradients.
 
     Args:
         pixels: ``[H, W, C]``, in the hole copied from where the offsets lead.
@@ -37,10 +39,9 @@ def hide_seams(pixels: Tensor, hole: Tensor, offsets: Tensor, screen: float) -> 
     source[index] = offsets
     place = torch.full((grid.length,), len(index), device=hole.device)
     place[index] = torch.arange(len(index), device=hole.device)
-    usual = _usual_difference(pixels, hole)
+    most = _MOST_JUMP**2 * pixels[~hole].var(0, unbiased=False).sum()
 
-    neighbours, bonds = [], []
-    pull = torch.zeros_like(flat[index])
+    neighbours, jumps, inland = [], [], []
     for step in (1, -1, grid.stride, -grid.stride):
         beside = grid.clamp(index + step)
         there = picture[beside] & (beside == index + step)
@@ -52,13 +53,20 @@ def hide_seams(pixels: Tensor, hole: Tensor, offsets: Tensor, screen: float) -> 
         sources = (mine.to(flat) + theirs.to(flat)).unsqueeze(-1)
         meant = first * mine.unsqueeze(-1) + second * theirs.unsqueeze(-1)
         jump = torch.where(sources > 0, copied - meant / sources.clamp(min=1), 0)
-        bond = 1 / (1 + (jump.square().sum(-1, keepdim=True) / usual).nan_to_num(0).square())
-        bond = torch.where(there.unsqueeze(-1), bond, 0)
-        pull += bond * jump
-        bonds.append(bond)
+        jumps.append(jump)
+        inland.append(there.unsqueeze(-1))
         neighbours.append(torch.where(there, place[beside], len(index)))
 
-    change = _solve(neighbours, bonds, screen, pull)
+    change = torch.zeros_like(flat[index])
+    for _ in range(_PASSES):
+        # What the last pass brought closer holds together more firmly in the next.
+        padded = torch.cat((change, torch.zeros_like(change[:1])))
+        bonds = [
+            _biweight(jump + padded[beside] - change, most) * there
+            for jump, beside, there in zip(jumps, neighbours, inland, strict=True)
+        ]
+        pull = torch.stack([bond * jump for bond, jump in zip(bonds, jumps, strict=True)]).sum(0)
+        change = _solve(neighbours, bonds, screen, pull)
     result = pixels.clone()
     result[hole] = flat[index] + change
     return result
@@ -71,15 +79,10 @@ def _difference(flat: Tensor, known: Tensor, start: Tensor, step: int) -> tuple[
     return flat[second] - flat[first], valid
 
 
-def _usual_difference(pixels: Tensor, hole: Tensor) -> Tensor:
-    """The mean square of the difference between known neighbours, summed over channels."""
-    squares = []
-    for axis in (0, 1):
-        length = hole.shape[axis]
-        if length > 1:
-            known = ~(hole.narrow(axis, 1, length - 1) | hole.narrow(axis, 0, length - 1))
-            squares.append(pixels.diff(dim=axis)[known].square().sum(-1))
-    return torch.cat(squares).mean() if squares else pixels.new_zeros(())
+def _biweight(jump: Tensor, most: Tensor) -> Tensor:
+    """Tukey's weight: 1 for no jump, 0 from the square `most` on."""
+    share = jump.square().sum(-1, keepdim=True) / most
+    return (1 - share.nan_to_num(0)).clamp(min=0) ** 2
 
 
 def _solve(neighbours: list[Tensor], bonds: list[Tensor], screen: float, wanted: Tensor) -> Tensor:

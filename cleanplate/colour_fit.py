@@ -32,6 +32,9 @@ _LEAK = 0.2
 _CUT = 3.0
 _SHARED = 64.0
 _LEAST_SPREAD = 1e-8
+# Of several explanations the simplest that leaves little more than the best one.
+_AS_GOOD = 1.05
+_UNSEEN = 0.05 / 255
 # A gain is believed for tones so many times the ring's range beyond it.
 _REACH = 2.0
 
@@ -100,6 +103,8 @@ def fit(cells: Cells, *, field: bool) -> Shift:
     Robust (Tukey's biweight), with a membrane's prior on the field whose stiffness is found by
     maximising the evidence (MacKay, 1992), and the nonnegative garrote (Breiman, 1995) on the
     result: a value is multiplied by ``1 - k / t**2`` where t is its ratio to its standard error.
+    Of no shift, an offset, a gain, a field, or all of them, each channel gets the simplest that
+    explains the ring about as well as the best.
 
     Args:
         cells: at least one.
@@ -136,27 +141,52 @@ def fit(cells: Cells, *, field: bool) -> Shift:
     )
     leak = _LEAK * (detail * seen.sign() - seen.abs()).clamp(min=0)
     gain = _garrote(seen, variance + leak.square())
-    mean, covariance = found.hold(_garrote(seen, variance))
-    offset = _garrote(mean[:, 0], covariance[:, 0, 0] + _OFFSET_FLOOR**2 + bias)
+    bent = (basis - found.middle[:, None, 1:]) * used[..., None]
 
-    dark, bright = (v(dim=1).values for v in (tone.min, tone.max))
-    reach = (bright - dark) * _REACH
-    tones = (dark - reach - middle[:, 0], bright + reach - middle[:, 0])
-    weights = shift.new_zeros(3, *_orders(cells.size))
-    bounds = (shift.new_zeros(3), shift.new_zeros(3))
-    if field:
+    def explain(held: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        mean, covariance = found.hold(held)
+        offset = _garrote(mean[:, 0], covariance[:, 0, 0] + _OFFSET_FLOOR**2 + bias)
         mean, covariance = mean[:, 1:], covariance[:, 1:, 1:]
-        bent = (basis - found.middle[:, None, 1:]) * used[..., None]
         values = (bent @ mean[..., None])[..., 0]
         scatter = ((bent @ covariance) * bent).sum(dim=2)
         power, chance = ((found.weight * v).sum(dim=1) for v in (values.square(), scatter))
         chance = chance + (_FIELD_FLOOR**2 + bias) * total
         sure = (1 - _CHANCE * chance / power.clamp(min=1e-20)).clamp(min=0)[:, None]
-        mean, values = mean * sure, values * sure
-        weights[:, orders[0], orders[1]] = mean
-        weights[:, 0, 0] = -(found.middle[:, 1:] * mean).sum(dim=1)
-        bounds = (values.amin(dim=1), values.amax(dim=1))
-    return Shift(gain, offset, (centre + middle)[:, 0], tones, weights, bounds)
+        return offset, mean * sure, values * sure
+
+    alone, waves, bend = explain(torch.zeros_like(gain))
+    offset, gained_waves, gained_bend = explain(_garrote(seen, variance))
+    none, straight, flat = (torch.zeros_like(v) for v in (gain, waves, bend))
+    parts = [(none, none, straight, flat), (none, alone, straight, flat)]
+    parts += [(gain, offset, straight, flat)]
+    if field:
+        parts += [(none, alone, waves, bend), (gain, offset, gained_waves, gained_bend)]
+    # A gain and a field that cancel each other on the ring explain nothing when one of them is
+    # held back or left out, and would show inside the mask.
+    tone = tone - middle
+    left = torch.stack([shift - o[:, None] - g[:, None] * tone - v for g, o, _, v in parts])
+    # Not by the weights of the fit, which trusts what agrees with it.
+    error = (counted * left.abs()).sum(dim=2) / counted.sum(dim=1).clamp(min=1e-6)
+    enough = error <= error.amin(dim=0) * _AS_GOOD + _UNSEEN
+    chosen = enough.to(torch.uint8).argmax(dim=0)
+    channel = torch.arange(3)
+    gain, offset, waves, bend = (
+        torch.stack(part)[chosen, channel] for part in zip(*parts, strict=True)
+    )
+
+    dark, bright = (v(dim=1).values for v in (tone.min, tone.max))
+    reach = (bright - dark) * _REACH
+    weights = shift.new_zeros(3, *_orders(cells.size))
+    weights[:, orders[0], orders[1]] = waves
+    weights[:, 0, 0] = -(found.middle[:, 1:] * waves).sum(dim=1)
+    return Shift(
+        gain=gain,
+        offset=offset,
+        centre=(centre + middle)[:, 0],
+        tones=(dark - reach, bright + reach),
+        field=weights,
+        bounds=(bend.amin(dim=1), bend.amax(dim=1)),
+    )
 
 
 def _garrote(value: Tensor, variance: Tensor) -> Tensor:

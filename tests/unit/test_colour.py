@@ -181,3 +181,19 @@ def test_shapes_that_do_not_go_together_are_refused():
         match_colour(image[:10], image, around(image), "none")
     with pytest.raises(ValueError, match="ring"):
         match_colour(image, image, around(image)[:10], "none")
+
+
+def test_blocks_on_a_ramp_are_no_shift():
+    """A gain and a field that cancel each other on the ring would explain them, and spoil all."""
+    y, x = torch.meshgrid(torch.linspace(0, 1, 220), torch.linspace(0, 1, 256), indexing="ij")
+    ramp = torch.stack([70 + 30 * x, 110 + 20 * y, 190 - 25 * (x + y)], dim=-1)
+    original = (ramp.floor() / 255).float()
+    planes = original.movedim(-1, 0)[None]
+    large = F.interpolate(planes, (304, 352), mode="bicubic")
+    blocks = F.interpolate(F.avg_pool2d(large, 8), scale_factor=8.0, mode="nearest")
+    changed = F.interpolate(blocks, (220, 256), mode="area")[0].movedim(0, -1)
+    ring = torch.ones(220, 256, dtype=torch.bool)
+    ring[60:160, 80:180] = False
+    for mode in MODES:
+        result = match_colour(changed, original, ring, mode)
+        assert (result - changed).abs().max() < 1 / 255, mode

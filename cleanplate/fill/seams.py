@@ -7,8 +7,8 @@ from torch import Tensor
 
 from .grid import Grid
 
-_ROUNDS = 200
-_ENOUGH = 1e-4
+_ROUNDS = 100
+_ENOUGH = 3e-3
 _MOST_JUMP = 2.0
 _PASSES = 2
 
@@ -66,7 +66,7 @@ def hide_seams(pixels: Tensor, hole: Tensor, offsets: Tensor, screen: float) -> 
             for jump, beside, there in zip(jumps, neighbours, inland, strict=True)
         ]
         pull = torch.stack([bond * jump for bond, jump in zip(bonds, jumps, strict=True)]).sum(0)
-        change = _solve(neighbours, bonds, screen, pull)
+        change = _solve(change, neighbours, bonds, screen, pull)
     result = pixels.clone()
     result[hole] = flat[index] + change
     return result
@@ -85,25 +85,32 @@ def _biweight(jump: Tensor, most: Tensor) -> Tensor:
     return (1 - share.nan_to_num(0)).clamp(min=0) ** 2
 
 
-def _solve(neighbours: list[Tensor], bonds: list[Tensor], screen: float, wanted: Tensor) -> Tensor:
+def _solve(
+    start: Tensor, neighbours: list[Tensor], bonds: list[Tensor], screen: float, wanted: Tensor
+) -> Tensor:
     """Solve ``(screen + sum of bonds) x - sum of bonds times x over neighbours = wanted``.
 
     Beyond the list x is 0.
     """
     diagonal = screen + torch.stack(bonds).sum(0)
-    change = torch.zeros_like(wanted)
     padded = wanted.new_zeros(len(wanted) + 1, wanted.shape[1])
-    rest = wanted.clone()
+
+    def apply(values: Tensor) -> Tensor:
+        padded[:-1] = values
+        applied = diagonal * values
+        for beside, bond in zip(neighbours, bonds, strict=True):
+            applied -= bond * padded[beside]
+        return applied
+
+    change = start.clone()
+    rest = wanted - apply(change)
     scaled = rest / diagonal
     direction, strength = scaled, (rest * scaled).sum(0)
-    enough = strength * _ENOUGH**2
+    enough = (wanted * wanted / diagonal).sum(0) * _ENOUGH**2
     for _ in range(_ROUNDS):
         if not bool((strength > enough).any()):
             break
-        padded[:-1] = direction
-        applied = diagonal * direction
-        for beside, bond in zip(neighbours, bonds, strict=True):
-            applied -= bond * padded[beside]
+        applied = apply(direction)
         curve = (direction * applied).sum(0)
         length = torch.where(curve > 0, strength / curve.clamp(min=1e-38), 0)
         change += length * direction

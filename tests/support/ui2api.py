@@ -2,7 +2,8 @@
 
 The frontend does this when Run is pressed; tests need it without a browser. Covered: ordinary
 nodes, links, widgets, reroutes, notes, muted and bypassed nodes. Not covered: subgraphs, group
-nodes, primitive nodes. `/object_info` says which values are widgets.
+nodes, primitive nodes, the further widgets that a dynamic combo opens. `/object_info` says which
+values are widgets.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ Link = tuple[int, int, str]  # node, output, type
 _NOTES = {"MarkdownNote", "Note"}
 _REROUTE = "Reroute"
 _MUTED, _BYPASSED = 2, 4
-_WIDGETS = {"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO", "COLOR", "BOUNDING_BOX"}
+_DYNAMIC = "COMFY_DYNAMICCOMBO_V3"
+_WIDGETS = {"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO", "COLOR", "BOUNDING_BOX", _DYNAMIC}
 _CONTROLLED = {"seed", "noise_seed"}
 
 

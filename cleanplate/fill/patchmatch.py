@@ -39,7 +39,8 @@ class PatchMatch:
     From coarse to fine: a shift map tells which parts of the surroundings belong where (see
     `shift_map`), then at each scale every patch of the hole looks for a known one like it
     (PatchMatch, see `Matcher`) and all vote for the pixels (see `vote`), in turns (Wexler et al.,
-    PAMI 2007). From scale to scale go the offsets, not the pixels, so nothing is ever enlarged. At
+    PAMI 2007); at the last scale only the likeliest one is heard, since a mean looks for blurred
+    patches. From scale to scale go the offsets, not the pixels, so nothing is ever enlarged. At
     last each pixel is copied from where the likeliest of its patches says, and the seams between
     copies from different places are hidden (see `hide_seams`).
 
@@ -96,7 +97,7 @@ class PatchMatch:
                 field = _enlarged(field, level.hole)
             box = _search_region(level.hole, field)
             part = level.cut(box)
-            turn = _Turn(part, field[box.rows, box.columns], patch, generator)
+            turn = _Turn(part, field[box.rows, box.columns], patch, generator, blend=i > 0)
             for _ in range(rounds[i]):
                 progress.step(4 ** (len(levels) - 1 - i))
                 turn.run()
@@ -110,17 +111,20 @@ class PatchMatch:
 class _Turn:
     """Matching and voting by turns at one scale."""
 
-    def __init__(self, scale: Scale, field: Tensor, patch: int, generator: torch.Generator) -> None:
+    def __init__(
+        self, scale: Scale, field: Tensor, patch: int, generator: torch.Generator, *, blend: bool
+    ) -> None:
+        self._blend = blend
         self._scale = scale
         self._matcher = Matcher(scale, patch, generator)
         grid = self._matcher.grid
         self._matcher.start_from(_flat(grid.spread(field)[self._matcher.targets], grid))
-        self._pixels = copied(scale.pixels, scale.hole, elect(self._matcher, scale.hole))
+        self._pixels = self._elected()
         self._rounds = 0
 
     def run(self) -> None:
         if self._rounds:
-            self._pixels = vote(self._matcher, self._scale.pixels, self._scale.hole)
+            self._pixels = self._voted() if self._blend else self._elected()
         self._matcher.look_at(self._pixels)
         self._matcher.propagate((4, 2, 1) if self._rounds else (8, 4, 2, 1))
         if not self._rounds:
@@ -128,6 +132,13 @@ class _Turn:
         self._matcher.search_randomly(_REACH)
         self._matcher.propagate((1,))
         self._rounds += 1
+
+    def _elected(self) -> Tensor:
+        chosen = elect(self._matcher, self._scale.hole)
+        return copied(self._scale.pixels, self._scale.hole, chosen)
+
+    def _voted(self) -> Tensor:
+        return vote(self._matcher, self._scale.pixels, self._scale.hole)
 
     def field(self) -> Tensor:
         """The offsets ``[H, W, 2]`` of the pixels in the hole and of the patches around it."""

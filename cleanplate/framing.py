@@ -166,7 +166,7 @@ def apart(boxes: list[Box], frame: Frame, context: Box | None = None) -> list[Vi
         views = [frame.view(box, context) for box in boxes]
         crops = [frame.place(view, frame.sizes([view])[0]) for view in views]
         inside = [c.intersect(bounds) or v.held for c, v in zip(crops, views, strict=True)]
-        merged = merge_boxes([box.relative_to(bounds) for box in inside], bounds.size)
+        merged = merge_boxes([box.relative_to(bounds) for box in inside])
         groups = [
             [box for box in boxes if box.relative_to(bounds).intersect(area)] for area in merged
         ]

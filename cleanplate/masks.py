@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import reduce
 from math import pi
 
 import cv2
@@ -9,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .geometry import Box, Size
+from .geometry import Box
 
 THRESHOLD = 0.5
 """A mask value from which a pixel belongs to the object: a soft brush counts from its half."""
@@ -32,8 +33,12 @@ def bounding_box(core: Tensor) -> Box | None:
 
 def object_boxes(core: Tensor) -> list[Box]:
     """The bounding box of each 8-connected object in a bool mask ``[H, W]``."""
-    _, _, stats, _ = cv2.connectedComponentsWithStats(_as_bytes(core), connectivity=8)
-    return [Box(int(x), int(y), int(w), int(h)) for x, y, w, h, _ in stats[1:]]
+    around = bounding_box(core)
+    if around is None:
+        return []
+    part = _as_bytes(core[around.rows, around.columns])
+    _, _, stats, _ = cv2.connectedComponentsWithStats(part, connectivity=8)
+    return [Box(*(int(v) for v in row[:4])).shift(around.x, around.y) for row in stats[1:]]
 
 
 def largest_objects(
@@ -57,24 +62,26 @@ def largest_objects(
     return labels, boxes
 
 
-def merge_boxes(boxes: list[Box], size: Size) -> list[Box]:
+def merge_boxes(boxes: list[Box]) -> list[Box]:
     """Join boxes that overlap or touch until none do, so that each pixel lies in one at most.
 
-    Args:
-        boxes: inside an image of that size.
-        size: of the image; the time grows with its area and hardly with the number of boxes.
+    The time grows with the area around all boxes and hardly with their number.
 
     Returns:
         the joined boxes, from top to bottom, then from left to right.
     """
+    if not boxes:
+        return []
+    around = reduce(Box.union, boxes)
     while True:
-        covered = np.zeros((size.height, size.width), np.uint8)
-        for box in boxes:
+        covered = np.zeros((around.height, around.width), np.uint8)
+        for box in (box.relative_to(around) for box in boxes):
             covered[box.rows, box.columns] = 1
         merged = object_boxes(torch.from_numpy(covered))
-        if len(merged) == len(boxes):
-            return sorted(merged, key=lambda box: (box.y, box.x))
-        boxes = merged
+        done = len(merged) == len(boxes)
+        boxes = [box.shift(around.x, around.y) for box in merged]
+        if done:
+            return sorted(boxes, key=lambda box: (box.y, box.x))
 
 
 def distance(core: Tensor) -> Tensor:

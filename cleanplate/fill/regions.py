@@ -12,6 +12,7 @@ from .. import masks
 from ..blend import blend
 from ..checks import check_image, check_mask, size_of
 from ..geometry import Box, Size, context_box, margin
+from ..memory import empty, zeros
 from . import Fill, batch_pixels
 
 Step = Callable[[int, int], None]
@@ -91,8 +92,8 @@ def fill_regions(
                     "to copy: paint it over surroundings of the object, or disconnect it."
                 )
 
-    result = image.clone(memory_format=torch.contiguous_format)
-    weights = torch.zeros(image.shape[:3], device=image.device)
+    result = empty(image.shape, image.dtype, image.device).copy_(image)
+    weights = zeros(image.shape[:3], image.device)
     done = 0
     for group in _groups(jobs, batch_pixels(fill)):
         if step:
@@ -152,7 +153,7 @@ def _crops(
         held = box.pad(reach + 1).intersect(whole) or box
         view = context_box(held, size, size=box.pad(around).size)
         views.append(view.union(held_source) if held_source else view)
-    return masks.merge_boxes(views, size)
+    return masks.merge_boxes(views)
 
 
 def _union(mask: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cleanplate import masks
-from cleanplate.geometry import Box, Size
+from cleanplate.geometry import Box
 
 
 def dot(height: int, width: int, *points: tuple[int, int]) -> torch.Tensor:
@@ -91,7 +91,7 @@ def test_smallest_images(shape):
     )
 )
 def test_merged_boxes_are_apart_and_hold_all(boxes):
-    merged = masks.merge_boxes(boxes, Size(70, 70))
+    merged = masks.merge_boxes(boxes)
     for i, box in enumerate(merged):
         assert all(box.intersect(other) is None for other in merged[i + 1 :])
     for box in boxes:
@@ -100,7 +100,7 @@ def test_merged_boxes_are_apart_and_hold_all(boxes):
 
 def test_boxes_apart_stay_apart():
     boxes = [Box(0, 0, 10, 10), Box(11, 0, 10, 10), Box(0, 12, 5, 5)]
-    assert masks.merge_boxes(boxes, Size(30, 30)) == boxes
+    assert masks.merge_boxes(boxes) == boxes
 
 
 def drawing(*rows: str) -> torch.Tensor:

@@ -102,17 +102,11 @@ def frequency_selective(image: Tensor, hole: Tensor) -> Tensor:
 
 def run(fill: _Fill, image: Tensor, mask: Tensor) -> tuple[Tensor, float]:
     """The filled picture, and the CPU seconds it took."""
-    from cleanplate.fill.patchmatch import CONTEXT_FACTOR, CONTEXT_PIXELS, PatchMatch
     from cleanplate.fill.regions import fill_regions
 
     spoilt = torch.where(mask[..., None] > 0, 0.5, image)
-    context = {}
-    if isinstance(fill, PatchMatch):
-        context = {"context_factor": CONTEXT_FACTOR, "context_pixels": CONTEXT_PIXELS}
     done: list[Tensor] = []
-    _, cpu = seconds(
-        lambda: done.append(fill_regions(spoilt, mask, fill, grow=0, feather=0, **context)[0])
-    )
+    _, cpu = seconds(lambda: done.append(fill_regions(spoilt, mask, fill, grow=0, feather=0)[0]))
     return done[0], cpu
 
 

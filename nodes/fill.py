@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..cleanplate.checks import check_image, check_mask
 from ..cleanplate.fill.methods import METHODS
-from ..cleanplate.fill.patchmatch import CONTEXT_FACTOR, CONTEXT_PIXELS, PatchMatch
+from ..cleanplate.fill.patchmatch import PatchMatch
 from ..cleanplate.fill.regions import fill_regions
 from .shared import (
     cleaned_pictures,
@@ -95,10 +95,9 @@ class ContentAwareFill(io.ComfyNode):
         mask = check_mask(mask, image)
         says_empty(mask)
         step, on_scale = _progress()
-        fill, context = METHODS[method], {}
+        fill = METHODS[method]
         if isinstance(fill, PatchMatch):
             fill = PatchMatch(seed, on_scale)
-            context = {"context_factor": CONTEXT_FACTOR, "context_pixels": CONTEXT_PIXELS}
         elif source_mask is not None:
             say(f"source_mask is ignored: {method} does not copy. Set method to patchmatch.")
             source_mask = None
@@ -110,7 +109,6 @@ class ContentAwareFill(io.ComfyNode):
             feather=feather,
             source=source_mask,
             step=step,
-            **context,
         )
         return io.NodeOutput(finished(result), finished(changed))
 

@@ -13,9 +13,21 @@ Part of each crop is always known. What is returned outside the hole is not used
 the fill has an attribute ``batch_pixels``: then it is given crops of one size together, as long as
 they hold no more pixels than that.
 
+It is shown crops as wide as its attribute ``context`` says, `CONTEXT` if it has none.
+
 Where the user says what may be copied, a third argument comes: ``source [N, h, w]`` float32, 0 or
 1, never 1 inside the hole, and 1 somewhere.
 """
+
+
+CONTEXT = (1.4, 128)
+"""How much longer a crop is than the object in it, and the least surroundings on each side in
+pixels: what LaMa wants. ``benchmarks/removal.py cost --part context`` shows what it rests on."""
+
+
+def context(fill: Fill) -> tuple[float, int]:
+    """The surroundings that a fill wants to see, as in `CONTEXT`."""
+    return getattr(fill, "context", CONTEXT)
 
 
 def batch_pixels(fill: Fill) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -17,11 +18,6 @@ from .pyramid import Scale, scales, smooth_fill
 from .seams import hide_seams
 from .shiftmap import shift_map
 from .voting import copied, elect, vote
-
-CONTEXT_FACTOR = 2.5
-CONTEXT_PIXELS = 96
-"""What `fill_regions` should show around an object: with less, straight edges find too few parts
-of themselves to copy; with more, the time grows and hardly anything else."""
 
 _PATCHES = (7, 5, 3)
 _COARSE_AREA = 1000
@@ -65,6 +61,9 @@ class PatchMatch:
     on_scale: Callable[[int, int], None] | None = None
     rounds: int = 6
     final_rounds: int = 3
+
+    context: ClassVar[tuple[float, int]] = (2.5, 96)
+    """With less around a hole, straight edges find too few parts of themselves to copy."""
 
     def __call__(self, image: Tensor, hole: Tensor, source: Tensor | None = None) -> Tensor:
         """Fill the holes; see `Fill`."""

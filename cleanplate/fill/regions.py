@@ -13,7 +13,7 @@ from ..blend import blend
 from ..checks import check_image, check_mask, size_of
 from ..geometry import Box, Size, context_box, margin
 from ..memory import empty, zeros
-from . import Fill, batch_pixels
+from . import Fill, batch_pixels, context
 
 Step = Callable[[int, int], None]
 """``step(done, total)`` in crops, called before each call of the fill and once at the end; may
@@ -32,8 +32,8 @@ def fill_regions(
     *,
     grow: int = 8,
     feather: int = 4,
-    context_factor: float = 1.4,
-    context_pixels: int = 128,
+    context_factor: float | None = None,
+    context_pixels: int | None = None,
     shared_crops: bool = False,
     source: Tensor | None = None,
     step: Step | None = None,
@@ -50,7 +50,8 @@ def fill_regions(
         fill: what fills the crops.
         grow: pixels added around the mask, so that no rim of the object stays.
         feather: pixels around the grown mask over which the fill fades into the image.
-        context_factor: how much longer a crop is than the object in it; see `geometry.margin`.
+        context_factor: how much longer a crop is than the object in it, see `geometry.margin`; what
+            the fill wants if not given.
         context_pixels: least surroundings on each side, counted from the mask as it came. A fill
             always sees 64 pixels beyond what it fills, where the image has them. Big-LaMa with
             random weights (trained ones were not at hand) takes from its nearer surroundings what
@@ -76,12 +77,13 @@ def fill_regions(
     if source is not None:
         source = check_mask(source, image, "source_mask")
     weights_of = partial(_weights, grow=grow, feather=feather)
+    factor, pixels = context(fill)
     crops_of = partial(
         _crops,
         size=size_of(image),
         reach=grow + feather,
-        factor=context_factor,
-        pixels=context_pixels,
+        factor=factor if context_factor is None else context_factor,
+        pixels=pixels if context_pixels is None else context_pixels,
     )
     jobs = list(_plan(mask, source, crops_of, shared_crops))
     if source is not None:

@@ -254,3 +254,15 @@ def test_classical_fills_continue_a_ramp_in_float(method):
     # finer than bytes
     levels = result[0, 32:43, 52:68, 0] * 255
     assert (levels - levels.round()).abs().max() > 0.1
+
+
+def test_a_fill_says_how_much_it_wants_to_see():
+    image, mask = picture(1, 600, 700), mask_of((300, 300, 60, 60), height=600, width=700)
+    painter = Painter()
+    painter.context = (3.0, 20)
+    fill_regions(image, mask, painter)
+    fill_regions(image, mask, painter, context_factor=1.0, context_pixels=100)
+    assert [crop.shape[1:3] for crop, _ in painter.seen] == [
+        (60 + 2 * 76,) * 2,
+        (60 + 2 * 100,) * 2,
+    ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import ceil
 
@@ -19,6 +19,13 @@ _BLOCK = 16
 _LARGE_BLOCK = 256
 """Pixels of a result that are filtered at once. The filter's matrix is a narrow band: more rows of
 it hold more zeros, fewer make the products too small to be quick. On a GPU larger ones are."""
+
+_STRIP = 1 << 16
+_LARGE_STRIP = 1 << 23
+"""Pixels that `resize_strips` gives at a time: few enough to stay in the processor's cache. A GPU
+would rather have many."""
+_LEAST_ROWS = 256
+"""Rows in which columns are filtered: with fewer, the products are too small to be quick."""
 
 
 def resize(image: Tensor, size: Size, part: Box | None = None) -> Tensor:
@@ -41,20 +48,75 @@ def resize(image: Tensor, size: Size, part: Box | None = None) -> Tensor:
     if old == size:
         whole = part.size == size
         return image if whole else image[:, part.rows, part.columns].contiguous()
-    down = _Bands.of(old.height, size.height, part.rows, image.device)
-    across = _Bands.of(old.width, size.width, part.columns, image.device)
-    channels = image.shape[3]
-    spread = across.blocks if across.is_copy else across.spread(channels)
-    # First what leaves less to do for the columns, which take longer.
-    rows_first = down.count < down.last - down.first
-    out = empty((len(image), part.height, part.width, channels), image.dtype, image.device)
+    filters = _Filters.of(image, size, _span(part.rows), _span(part.columns))
+    shape = (len(image), part.height, part.width, image.shape[3])
+    out = empty(shape, image.dtype, image.device)
     for source, target in zip(image, out, strict=True):
-        seen = source[down.first : down.last, across.first : across.last].to(torch.float32)
-        if rows_first:
-            _filter_columns(_filter_rows(seen, down), across, spread, target)
-        else:
-            _filter_rows(_filter_columns(seen, across, spread), down, target)
+        for _ in filters.strips(source, target):
+            pass
     return out
+
+
+def resize_strips(
+    image: Tensor, size: Size, part: Box, dtype: torch.dtype = torch.float32
+) -> Iterator[tuple[slice, Tensor]]:
+    """`resize` one image, a few rows of the result at a time.
+
+    Fresh memory costs more than to filter, so the rows are all given in the same.
+
+    Args:
+        image: ``[H, W, C]`` of any float type.
+        size: see `resize`.
+        part: see `resize`.
+        dtype: of the result where the size does not change; else it is float32.
+
+    Yields:
+        which rows of the part, and their pixels ``[n, part.width, C]``, which may be written to
+        and last until the next are asked for.
+    """
+    if size_of(image[None]) != size:
+        filters = _Filters.of(image[None], size, _span(part.rows), _span(part.columns))
+        yield from filters.strips(image)
+        return
+    seen = image[part.rows, part.columns]
+    height = min(part.height, _strip_height(part.width, image.device))
+    held = torch.empty((height, *seen.shape[1:]), dtype=dtype, device=image.device)
+    for top in range(0, part.height, height):
+        rows = slice(top, min(top + height, part.height))
+        yield rows, held[: rows.stop - top].copy_(seen[rows])
+
+
+def resize_samples(image: Tensor, size: Size, rows: Tensor, columns: Tensor) -> Tensor:
+    """Some pixels of what `resize` makes of one image.
+
+    Args:
+        image: ``[H, W, C]`` of any float type.
+        size: see `resize`.
+        rows: which of the result, ``[h]``, int64 on the CPU, growing.
+        columns: the same, ``[w]``.
+
+    Returns:
+        ``[h, w, C]`` float32.
+    """
+    old = size_of(image[None])
+    if old.height == size.height:
+        image, rows = image.index_select(0, rows.to(image.device)), torch.arange(len(rows))
+    if old.width == size.width:
+        image, columns = image.index_select(1, columns.to(image.device)), torch.arange(len(columns))
+    now = Size(
+        image.shape[1] if old.width == size.width else size.width,
+        image.shape[0] if old.height == size.height else size.height,
+    )
+    if size_of(image[None]) == now:
+        return image.to(torch.float32)
+    out = empty((len(rows), len(columns), image.shape[2]), torch.float32, image.device)
+    for _ in _Filters.of(image[None], now, rows, columns).strips(image, out):
+        pass
+    return out
+
+
+def _span(part: slice) -> Tensor:
+    return torch.arange(part.start, part.stop)
 
 
 def resize_mask(mask: Tensor, size: Size) -> Tensor:
@@ -91,13 +153,14 @@ class _Bands:
     blocks: Tensor
 
     @classmethod
-    def of(cls, old: int, new: int, wanted: slice, device: torch.device) -> _Bands:
+    def of(cls, old: int, new: int, wanted: Tensor, device: torch.device) -> _Bands:
+        """For pixels `wanted` of the result; all from the first to the last where it is a copy."""
         if old == new:
             nothing = torch.empty(0, device=device)
-            return cls(wanted.start, wanted.stop, wanted.stop - wanted.start, (), nothing)
+            return cls(int(wanted[0]), int(wanted[-1]) + 1, len(wanted), (), nothing)
         scale = old / new
         stretch = max(scale, 1.0)
-        centres = (torch.arange(wanted.start, wanted.stop, dtype=torch.float64) + 0.5) * scale
+        centres = (wanted.to(torch.float64) + 0.5) * scale
         radius = _LOBES * stretch
         begin = (centres - radius).floor().long()
         taps = begin[:, None] + torch.arange(ceil(2 * radius) + 1)
@@ -125,12 +188,19 @@ class _Bands:
     def is_copy(self) -> bool:
         return not self.starts
 
-    def parts(self, blocks: Tensor) -> Iterator[tuple[slice, slice, Tensor]]:
-        """Pixels of the result, pixels they come from, and what leads from these to those."""
+    def strips(self, height: int) -> Iterator[tuple[slice, slice, slice]]:
+        """Rows of the result, about `height` at a time, the rows they come from, their blocks."""
+        if self.is_copy:
+            for top in range(0, self.count, height):
+                rows = slice(top, min(top + height, self.count))
+                yield rows, rows, slice(0, 0)
+            return
         size, span = self.blocks.shape[1:]
-        for i, (start, block) in enumerate(zip(self.starts, blocks, strict=True)):
-            result = slice(i * size, min((i + 1) * size, self.count))
-            yield result, slice(start, start + span), block
+        many = max(1, height // size)
+        for i in range(0, len(self.starts), many):
+            last = min(i + many, len(self.starts))
+            rows = slice(i * size, min(last * size, self.count))
+            yield rows, slice(self.starts[i], self.starts[last - 1] + span), slice(i, last)
 
     def spread(self, channels: int) -> Tensor:
         """The blocks transposed, each weight once for each of the channels that lie side by side.
@@ -144,41 +214,102 @@ class _Bands:
         return wide.view(number, span * channels, size * channels)
 
 
-def _filter_rows(image: Tensor, bands: _Bands, target: Tensor | None = None) -> Tensor:
-    """``[h, w, C]``, of which `bands` has the rows, to ``[bands.count, w, C]``."""
-    if bands.is_copy:
-        return image if target is None else target.copy_(image)
-    lines = image.flatten(1)
-    out = _target((bands.count, *image.shape[1:]), image, target)
-    into = out.view(bands.count, -1)
-    for result, source, weights in bands.parts(bands.blocks):
-        rows = into[result]
-        torch.mm(weights[: len(rows)], lines[source], out=rows)
-    return out if target is None or out is target else target.copy_(out)
+@dataclass(frozen=True, eq=False)
+class _Filters:
+    """Both directions of one resize.
+
+    Attributes:
+        down: for the rows.
+        across: for the columns.
+        spread: of `across`, see there.
+    """
+
+    down: _Bands
+    across: _Bands
+    spread: Tensor
+
+    @classmethod
+    def of(cls, image: Tensor, size: Size, rows: Tensor, columns: Tensor) -> _Filters:
+        """For these rows and columns of images ``[B, H, W, C]`` brought to a size."""
+        old = size_of(image)
+        down = _Bands.of(old.height, size.height, rows, image.device)
+        across = _Bands.of(old.width, size.width, columns, image.device)
+        spread = across.blocks if across.is_copy else across.spread(image.shape[3])
+        return cls(down, across, spread)
+
+    def strips(self, image: Tensor, target: Tensor | None = None) -> Iterator[tuple[slice, Tensor]]:
+        """Filter an image ``[H, W, C]``, some rows of the result at a time.
+
+        Args:
+            image: of any float type.
+            target: what to write to, ``[h, w, C]`` of any float type; if not given, all rows are
+                given in the same memory.
+
+        Yields:
+            which rows, and their pixels.
+        """
+        down, across = self.down, self.across
+        channels = image.shape[2]
+        seen = image[down.first : down.last, across.first : across.last]
+        lines = seen.to(torch.float32).flatten(1)
+        # First what leaves less to do for the columns, which take longer.
+        rows_first = down.count < down.last - down.first
+        height = _strip_height(across.count, image.device)
+        strips = list(down.strips(max(height, _LEAST_ROWS) if rows_first else height))
+        most = max(result.stop - result.start for result, _, _ in strips)
+
+        def room(rows: int, width: int) -> Tensor:
+            return empty((rows, width * channels), torch.float32, image.device)
+
+        if rows_first:
+            between = room(most, seen.shape[1])
+        elif across.is_copy:
+            between = lines
+        else:
+            between = room(len(lines), across.count)
+            self._columns(lines, channels, between)
+        straight = target is not None and target.dtype == torch.float32
+        held = room(0 if straight else most, across.count)
+        for rows, source, blocks in strips:
+            count = rows.stop - rows.start
+            place = None if target is None else target[rows]
+            out = place.view(count, -1) if place is not None and straight else held[:count]
+            if rows_first:
+                self._rows(lines[source], rows.start, blocks, between[:count])
+                self._columns(between[:count], channels, out)
+            else:
+                self._rows(between[source], rows.start, blocks, out)
+            pixels = out.view(count, across.count, channels)
+            yield rows, pixels if place is None or straight else place.copy_(pixels)
+
+    def _rows(self, lines: Tensor, top: int, blocks: slice, out: Tensor) -> None:
+        """Filter rows of the image to those of the result from `top` on."""
+        down = self.down
+        if down.is_copy:
+            out.copy_(lines)
+            return
+        size, span = down.blocks.shape[1:]
+        for i in range(blocks.start, blocks.stop):
+            into = out[i * size - top : (i + 1) * size - top]
+            start = down.starts[i] - down.starts[blocks.start]
+            torch.mm(down.blocks[i, : len(into)], lines[start : start + span], out=into)
+
+    def _columns(self, lines: Tensor, channels: int, out: Tensor) -> None:
+        across = self.across
+        if across.is_copy:
+            out.copy_(lines)
+            return
+        size, span = (n * channels for n in across.blocks.shape[1:])
+        for i, start in enumerate(across.starts):
+            into = out[:, i * size : (i + 1) * size]
+            seen = lines[:, start * channels : start * channels + span]
+            torch.mm(seen, self.spread[i, :, : into.shape[1]], out=into)
 
 
-def _filter_columns(
-    image: Tensor, bands: _Bands, spread: Tensor, target: Tensor | None = None
-) -> Tensor:
-    """``[h, w, C]`` to ``[h, bands.count, C]``."""
-    if bands.is_copy:
-        return image if target is None else target.copy_(image)
-    height, _, channels = image.shape
-    lines = image.flatten(1)
-    out = _target((height, bands.count, channels), image, target)
-    into = out.view(height, -1)
-    for result, source, weights in bands.parts(spread):
-        columns = into[:, result.start * channels : result.stop * channels]
-        seen = lines[:, source.start * channels : source.stop * channels]
-        torch.mm(seen, weights[:, : columns.shape[1]], out=columns)
-    return out if target is None or out is target else target.copy_(out)
-
-
-def _target(shape: Sequence[int], image: Tensor, target: Tensor | None) -> Tensor:
-    """Where to compute: in the target itself if it has the precision."""
-    if target is not None and target.dtype == torch.float32:
-        return target
-    return empty(shape, torch.float32, image.device)
+def _strip_height(width: int, device: torch.device) -> int:
+    """How many rows to filter at once."""
+    block, pixels = (_BLOCK, _STRIP) if device.type == "cpu" else (_LARGE_BLOCK, _LARGE_STRIP)
+    return block * max(1, pixels // (block * max(1, width)))
 
 
 def _lanczos(x: Tensor) -> Tensor:

@@ -3,8 +3,8 @@ import pytest
 import torch
 from PIL import Image
 
-from cleanplate.geometry import Size
-from cleanplate.upscale.resize import resize, resize_mask
+from cleanplate.geometry import Box, Size
+from cleanplate.upscale.resize import resize, resize_mask, resize_samples, resize_strips
 
 
 @pytest.mark.parametrize(
@@ -43,6 +43,31 @@ def test_keeps_type_flat_colours_and_batch(dtype):
     assert result.dtype == dtype
     assert result.shape == (2, 45, 33, 3)
     assert torch.allclose(result.float(), image[:1, :1, :1].float(), atol=1e-6)
+
+
+SIZES = [Size(90, 60), Size(620, 900), Size(40, 300), Size(90, 300), Size(200, 60)]
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_strips_together_are_the_whole(size):
+    image = torch.rand(60, 90, 3, generator=torch.Generator().manual_seed(0))
+    part = Box(3, 5, size.width - 7, size.height - 9)
+    whole = resize(image[None], size, part)[0]
+    seen = 0
+    for rows, pixels in resize_strips(image, size, part):
+        assert rows.start == seen
+        assert torch.equal(pixels, whole[rows])
+        pixels.zero_()
+        seen = rows.stop
+    assert seen == part.height
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_samples_are_pixels_of_the_whole(size):
+    image = torch.rand(60, 90, 3, generator=torch.Generator().manual_seed(0))
+    rows, columns = torch.arange(1, size.height, 3), torch.arange(2, size.width, 5)
+    samples = resize_samples(image, size, rows, columns)
+    assert torch.allclose(samples, resize(image[None], size)[0][rows][:, columns], atol=1e-6)
 
 
 def test_same_size_is_the_same_tensor():

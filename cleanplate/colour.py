@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from itertools import pairwise
+
 import torch
 from torch import Tensor
 
@@ -12,9 +15,11 @@ DEFAULT_MODE = "smooth field"
 
 _MOST_CELLS = 32
 _LEAST_CELL = 16
-_MOST_ROWS = 1024
+_MOST_SAMPLES = 512
+_GOLDEN = 0.6180339887498949
 _LIMIT = 1 / 512
 _BLOCK = 1 << 14
+_LARGE_BLOCK = 1 << 23
 
 
 def match_colour(
@@ -40,10 +45,7 @@ def match_colour(
     Raises:
         ValueError: another mode or strength, or tensors of other shapes.
     """
-    if mode not in MODES:
-        raise ValueError(f"colour match is {mode!r}: choose one of {', '.join(MODES)}.")
-    if not 0 <= strength <= 1:
-        raise ValueError(f"colour match strength is {strength}: choose a value in 0..1.")
+    check_colour(mode, strength)
     if changed.ndim != 3 or changed.shape[2] != 3 or changed.shape != original.shape:
         raise ValueError(
             f"changed has shape {list(changed.shape)} and original {list(original.shape)}: "
@@ -54,36 +56,111 @@ def match_colour(
             f"ring has shape {list(ring.shape)} but the crop {list(changed.shape[:2])}: "
             "give one value for each pixel of the crop."
         )
-    if mode == "none" or strength == 0 or not ring.any():
+    if mode == "none" or strength == 0:
         return changed
-    shift = fit(_measure(changed, original, ring), field=mode == "smooth field")
-    return _undo(changed, shift, strength) if shift.is_seen else changed
-
-
-def _measure(changed: Tensor, original: Tensor, ring: Tensor) -> Cells:
-    """Means over square cells of the ring's pixels."""
     height, width = ring.shape
-    cell = max(_LEAST_CELL, -(-max(height, width) // _MOST_CELLS))
-    across = -(-width // cell)
-    # A sample of the rows tells as much of a large crop as all of them.
-    stride = -(-height // _MOST_ROWS)
-    x = torch.arange(width, device=ring.device) + 0.5
+    samples = Samples.of((height, width))
+    before, after, known = (samples.pick(v) for v in (original, changed, ring))
+    shift = measure(samples, after, before, known, mode)
+    if shift is None:
+        return changed
+    result = changed.clone(memory_format=torch.contiguous_format)
+    Correction.of(shift, (height, width), strength, slice(0, width), result).undo(result, 0)
+    return result
+
+
+def check_colour(mode: str, strength: float) -> None:
+    """Refuse another mode or strength than `match_colour` takes with a ValueError."""
+    if mode not in MODES:
+        raise ValueError(f"colour match is {mode!r}: choose one of {', '.join(MODES)}.")
+    if not 0 <= strength <= 1:
+        raise ValueError(f"colour match strength is {strength}: choose a value in 0..1.")
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """Pixels of a crop that tell as much of its colours as all of them.
+
+    Attributes:
+        size: height and width of the crop.
+        rows, columns: where they are, growing int64.
+    """
+
+    size: tuple[int, int]
+    rows: Tensor
+    columns: Tensor
+
+    @classmethod
+    def of(cls, size: tuple[int, int]) -> Samples:
+        """Of a crop, as many as are needed."""
+        longer = max(size)
+        step = -(-longer // _MOST_SAMPLES)
+        count = torch.arange(-(-longer // step))
+        # Spread so that no pattern that repeats is always met at the same phase.
+        within = (count.to(torch.float64) * _GOLDEN).frac() * step
+        at = count * step + within.long()
+        return cls(size, at[at < size[0]], at[at < size[1]])
+
+    def within(self, rows: slice, columns: slice) -> Samples:
+        """Those of them that lie in a part of the crop."""
+
+        def held(at: Tensor, part: slice) -> Tensor:
+            return at[(at >= part.start) & (at < part.stop)]
+
+        return Samples(self.size, held(self.rows, rows), held(self.columns, columns))
+
+    def pick(self, picture: Tensor, rows: int = 0, columns: int = 0) -> Tensor:
+        """These of the pixels ``[h, w, ...]`` of what begins `rows` and `columns` before a crop."""
+        down, across = self.rows + rows, self.columns + columns
+        if len(down) == picture.shape[0] and len(across) == picture.shape[1]:
+            return picture
+        return picture[down.to(picture.device)[:, None], across.to(picture.device)]
+
+
+def measure(
+    samples: Samples, changed: Tensor, original: Tensor, ring: Tensor, mode: str
+) -> Shift | None:
+    """The shift that samples of a crop show, see `match_colour`.
+
+    Args:
+        samples: which pixels of the crop were taken.
+        changed: ``[h, w, 3]`` float32 in 0..1, as sampled.
+        original: ``[h, w, 3]`` float32, as sampled.
+        ring: bool ``[h, w]``, as sampled.
+        mode: one that is not "none".
+
+    Returns:
+        None where there is nothing to undo.
+    """
+    if not ring.any():
+        return None
+    shift = fit(_cells(samples, changed, original, ring), field=mode == "smooth field")
+    return shift if shift.is_seen else None
+
+
+def _cells(samples: Samples, changed: Tensor, original: Tensor, ring: Tensor) -> Cells:
+    """Means over square cells of the ring's pixels."""
+    size, rows, columns = samples.size, samples.rows, samples.columns
+    cell = max(_LEAST_CELL, -(-max(size) // _MOST_CELLS))
+    across = columns // cell
+    member = torch.zeros(int(across[-1]) + 1, len(columns))
+    member[across, torch.arange(len(columns))] = 1
+    member, x = member.to(changed.device), (columns + 0.5).to(changed)
+    tops = torch.searchsorted(rows, torch.arange(0, size[0] + cell, cell)).tolist()
+    height = (rows + 0.5).to(changed)
     strips = []
-    for top in range(0, height, cell):
-        rows = slice(top, min(top + cell, height), stride)
-        old, new, known = original[rows], changed[rows], ring[rows].to(changed.dtype)
-        y = torch.arange(rows.start, rows.stop, stride, device=ring.device) + 0.5
+    for top, bottom in pairwise(tops):
+        part = slice(top, bottom)
+        old, new, known = original[part], changed[part], ring[part].to(changed.dtype)
         # A channel that ran into black or white tells only how far it could move.
         weight = ((new > _LIMIT) & (new < 1 - _LIMIT)) * known.unsqueeze(-1)
         shift = new - old
         weighted = weight * shift
-        counts = torch.stack((known.sum(dim=0), y @ known), dim=-1)
+        counts = torch.stack((known.sum(dim=0), height[part] @ known), dim=-1)
         held = weight * old
         products = (weight, held, weighted, weighted * shift, held * shift, held * old)
-        columns = [counts, counts[:, :1] * x[:, None], *(p.sum(dim=0) for p in products)]
-        strip = known.new_zeros(across * cell, 21)
-        strip[:width] = torch.cat(columns, dim=-1)
-        strips.append(strip.view(across, cell, 21).sum(dim=1))
+        sums = [counts, counts[:, :1] * x[:, None], *(p.sum(dim=0) for p in products)]
+        strips.append(member @ torch.cat(sums, dim=-1))
     # The fit is tiny and wants a precision that not every device has.
     table = torch.cat(strips).cpu().double()
     count, rest = table[:, :1], table[:, 3:].view(-1, 6, 3)
@@ -91,7 +168,7 @@ def _measure(changed: Tensor, original: Tensor, ring: Tensor) -> Cells:
     weight = rest[held, 0]
     old, mean, square, mixed, texture = (rest[held, 1:] / weight[:, None].clamp(min=1)).unbind(1)
     return Cells(
-        size=(height, width),
+        size=size,
         place=table[held, 1:3] / count[held],
         weight=weight,
         original=old,
@@ -103,29 +180,91 @@ def _measure(changed: Tensor, original: Tensor, ring: Tensor) -> Cells:
     )
 
 
-def _undo(changed: Tensor, shift: Shift, strength: float) -> Tensor:
-    """Invert ``changed = original + offset + gain (original - centre) + field``."""
-    height, width, _ = changed.shape
+@dataclass(frozen=True, eq=False)
+class Correction:
+    """Inverts ``changed = original + offset + gain (original - centre) + field``.
 
-    def row(value: Tensor) -> Tensor:
-        # Three values at a time would be slow.
-        return value.to(changed).repeat(width)
+    Attributes:
+        slope, start: what to take away is `start` + `slope` times the colour, where no field is.
+        least, most: bounds of that, for a gain is not believed for all tones.
+        field: how the field varies down and across, and its bounds; None without one.
+        strength: how much is taken away.
+        room: memory to compute in.
+    """
 
-    offset = row(shift.offset)
-    slope, origin = row(shift.gain / (1 + shift.gain)), row(shift.centre)
-    ends = torch.stack(shift.tones) * shift.gain
-    least, most = row(ends.amin(dim=0)), row(ends.amax(dim=0))
-    low, high = (row(bound + shift.offset) for bound in shift.bounds)
-    down, right = shift.waves(height, width)
-    bend = torch.einsum("cij,xj->ixc", shift.field, right).to(changed).flatten(1)
-    down, bent = down.to(changed), bool(shift.field.any())
+    slope: Tensor | None
+    start: Tensor
+    least: Tensor
+    most: Tensor
+    field: tuple[Tensor, Tensor, Tensor, Tensor] | None
+    strength: float
+    room: Tensor
 
-    result = torch.empty_like(changed, memory_format=torch.contiguous_format)
-    block = max(1, _BLOCK // width)
-    for top in range(0, height, block):
-        rows = slice(top, top + block)
-        seen = changed[rows].flatten(1)
-        added = (offset + down[rows] @ bend).clamp_(low, high) if bent else offset
-        tone = (seen - added).sub_(origin).mul_(slope).clamp_(least, most).add_(added)
-        torch.add(seen, tone, alpha=-strength, out=result[rows].view_as(seen))
-    return result
+    @classmethod
+    def of(
+        cls,
+        shift: Shift,
+        size: tuple[int, int],
+        strength: float,
+        columns: slice,
+        like: Tensor,
+    ) -> Correction:
+        """For some columns of a crop.
+
+        Args:
+            shift: what was measured.
+            size: height and width of the crop it was measured on.
+            strength: how much is undone.
+            columns: of that crop.
+            like: has the type and device of what will be corrected.
+        """
+        width = columns.stop - columns.start
+
+        def row(value: Tensor) -> Tensor:
+            # Three values at a time would be slow.
+            return value.to(like).repeat(width)
+
+        slope = shift.gain / (1 + shift.gain)
+        ends = torch.stack(shift.tones) * shift.gain
+        least, most = ends.amin(dim=0), ends.amax(dim=0)
+        start = -slope * shift.centre
+        field = None
+        if shift.field.any():
+            down, right = shift.waves(*size)
+            bend = torch.einsum("cij,xj->ixc", shift.field, right[columns]).flatten(1)
+            low, high = (row(bound + shift.offset) for bound in shift.bounds)
+            # The offset goes with the wave that is constant.
+            bend[0] += shift.offset.repeat(width)
+            field = down.to(like), bend.to(like), low, high
+        else:
+            start = start + (1 - slope) * shift.offset
+            least, most = least + shift.offset, most + shift.offset
+        block = _BLOCK if like.device.type == "cpu" else _LARGE_BLOCK
+        room = like.new_empty(2, max(1, block // width), 3 * width)
+        gained = row(slope) if shift.gain.any() else None
+        return cls(gained, row(start), row(least), row(most), field, strength, room)
+
+    def undo(self, changed: Tensor, top: int) -> None:
+        """Correct, in place, rows of the crop ``[n, w, 3]`` from `top` on; they are contiguous."""
+        lines = changed.view(len(changed), -1)
+        block = self.room.shape[1]
+        for first in range(0, len(lines), block):
+            seen = lines[first : first + block]
+            self._undo(seen, slice(top + first, top + first + len(seen)))
+
+    def _undo(self, seen: Tensor, rows: slice) -> None:
+        added, tone = self.room[:, : len(seen)]
+        if self.field is None:
+            if self.slope is None:
+                seen.sub_(self.start, alpha=self.strength)
+                return
+            torch.addcmul(self.start, seen, self.slope, out=tone)
+            seen.sub_(tone.clamp_(self.least, self.most), alpha=self.strength)
+            return
+        down, bend, low, high = self.field
+        torch.mm(down[rows], bend, out=added).clamp_(low, high)
+        if self.slope is not None:
+            torch.sub(seen, added, out=tone)
+            torch.addcmul(self.start, tone, self.slope, out=tone).clamp_(self.least, self.most)
+            added.add_(tone)
+        seen.sub_(added, alpha=self.strength)

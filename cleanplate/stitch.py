@@ -10,15 +10,16 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from .blend import blend
+from .blend import Blend, blend
 from .bounds import bounding_boxes
 from .canvas import Outside, cut
 from .checks import check_image, size_of
-from .colour import DEFAULT_MODE, match_colour
+from .colour import DEFAULT_MODE, Correction, Samples, check_colour, measure
+from .colour_fit import Shift
 from .geometry import Box, Size
 from .memory import empty, zeros
 from .multiband import blend_bands
-from .upscale.resize import resize
+from .upscale.resize import resize_samples, resize_strips
 
 __all__ = ["Seam", "Stitch", "blend", "full_mask", "same_pictures", "stitch_all", "stitch_back"]
 
@@ -137,6 +138,7 @@ def stitch_all(
     """
     if seam not in get_args(Seam):
         raise ValueError(f"seam is {seam!r}: choose one of {', '.join(get_args(Seam))}.")
+    check_colour(colour, strength)
     if len(stitches) != len(images):
         raise ValueError(
             f"there are {len(stitches)} stitches for {len(images)} images: connect what became of "
@@ -179,7 +181,7 @@ def _results(stitch: Stitch, image: Tensor) -> int:
             "CropAroundMask that made these crops."
         )
     size, got = stitch.crop_size or stitch.boxes[0].size, size_of(image)
-    if not stitch.is_empty and not _same_shape(got, size):
+    if not _same_shape(got, size) and not stitch.is_empty:
         raise ValueError(
             f"image is {got} but was cropped at {size}, another aspect: connect the changed crop "
             "of this stitch, resized without cropping or padding."
@@ -230,62 +232,57 @@ def _put(
     if changing is None or visible is None:
         return
     visible = visible.relative_to(box)
-    if seam == "whole crop":
-        changing = visible
-    window = changing.intersect(visible)
+    window = visible if seam == "whole crop" else changing.intersect(visible)
     if window is None:
         return
-    measured = colour[0] != "none" and colour[1] > 0
-    if measured:
-        ring = max(_LEAST_RING, max(window.width, window.height) // _RING_SHARE)
-        window = window.pad(ring).intersect(visible) or window
-    place = window.shift(box.x, box.y)
+    ring = max(_LEAST_RING, max(window.width, window.height) // _RING_SHARE)
+    around = window.pad(ring).intersect(visible) or window
+    pixels = crop[0].to(result.device, _precision(result))
+    shift = None
+    if colour[0] != "none" and colour[1] > 0:
+        shift = _measure(pixels, stitch, index, around, colour[0])
+        if seam == "multi-band":
+            window = around
+    correction = None
+    if shift is not None:
+        columns = window.relative_to(around).columns
+        size = (around.height, around.width)
+        correction = Correction.of(shift, size, colour[1], columns, pixels)
     weight = alpha[window.rows, window.columns].to(result.device)
-    changed = resize(crop.to(result.device, _precision(result)), box.size, window)[0]
-    if measured:
-        changed = _match(changed, stitch, index, place, weight, colour)
-    target = place.relative_to(stitch.bounds)
+    target = window.shift(box.x, box.y).relative_to(stitch.bounds)
     view = result[target.rows, target.columns]
-    if seam == "whole crop":
-        weight = torch.ones_like(weight)
-    elif seam == "multi-band":
-        old = view[..., :3]
-        if torch.equal(old.to(changed.dtype), changed):
-            return
-        single = torch.float32
-        changed = blend_bands(old.to(single), changed.to(single).clamp(0, 1), weight)
-        weight = (weight > 0).to(weight.dtype)
-    blend(view, changed, weight)
+    whole = empty((*view.shape[:2], 3), pixels.dtype, view.device) if seam == "multi-band" else None
+    mix = Blend()
+    for rows, strip in resize_strips(pixels, box.size, window, pixels.dtype):
+        if correction is not None:
+            correction.undo(strip.clamp_(0, 1), rows.start + window.y - around.y)
+        if whole is not None:
+            whole[rows] = strip
+        else:
+            mix(view[rows], strip, None if seam == "whole crop" else weight[rows])
+    if whole is None or torch.equal(view[..., :3].to(whole.dtype), whole):
+        return
+    single = torch.float32
+    bands = blend_bands(view[..., :3].to(single), whole.to(single).clamp(0, 1), weight)
+    blend(view, bands, (weight > 0).to(weight.dtype))
 
 
 def _precision(image: Tensor) -> torch.dtype:
     return torch.promote_types(image.dtype, torch.float32)
 
 
-def _match(
-    changed: Tensor,
-    stitch: Stitch,
-    index: int,
-    place: Box,
-    weight: Tensor,
-    colour: tuple[str, float],
-) -> Tensor:
-    """Undo the shift in colour that shows where the crop's weight is 0."""
-    mode, strength = colour
-    image = stitch.image[stitch.first + index][None, ..., :3]
-    original = cut(image, place, stitch.outside)[0].to(torch.float32)
-    known = weight == 0
-    if (inside := place.intersect(Box.of(size_of(image)))) and inside != place:
-        within = torch.zeros_like(known)
-        inside = inside.relative_to(place)
-        within[inside.rows, inside.columns] = True
-        known &= within
-    seen, before = _saturated(changed.to(torch.float32)), _saturated(original)
-    matched = match_colour(seen, before, known, mode, strength)
-    # What is not corrected stays as it is to the last bit, by which it is known as unchanged.
-    return changed if matched is seen else matched.to(changed.dtype)
-
-
-def _saturated(image: Tensor) -> Tensor:
-    low, high = torch.aminmax(image)
-    return image if bool((low >= 0) & (high <= 1)) else image.clamp(0, 1)
+def _measure(crop: Tensor, stitch: Stitch, index: int, around: Box, mode: str) -> Shift | None:
+    """The shift in colour of a crop ``[h', w', 3]``, from a part of it where its weight is 0."""
+    box, image = stitch.boxes[index], stitch.image[stitch.first + index, ..., :3]
+    place = around.shift(box.x, box.y)
+    inside = place.intersect(Box.of(size_of(stitch.image)))
+    if inside is None:
+        return None
+    inside = inside.relative_to(place)
+    samples = Samples.of((around.height, around.width)).within(inside.rows, inside.columns)
+    known = samples.pick(stitch.alpha[index], around.y, around.x).to(crop.device) == 0
+    if not known.any():
+        return None
+    before = samples.pick(image, place.y, place.x).to(crop.device, torch.float32)
+    after = resize_samples(crop, box.size, samples.rows + around.y, samples.columns + around.x)
+    return measure(samples, after.clamp(0, 1), before.clamp(0, 1), known, mode)

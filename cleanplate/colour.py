@@ -109,11 +109,17 @@ class Samples:
 
         return Samples(self.size, held(self.rows, rows), held(self.columns, columns))
 
+    @staticmethod
+    def are_all(size: tuple[int, int]) -> bool:
+        """Whether all pixels of a crop of this height and width are taken."""
+        return max(size) <= _MOST_SAMPLES
+
     def pick(self, picture: Tensor, rows: int = 0, columns: int = 0) -> Tensor:
         """These of the pixels ``[h, w, ...]`` of what begins `rows` and `columns` before a crop."""
         down, across = self.rows + rows, self.columns + columns
-        if len(down) == picture.shape[0] and len(across) == picture.shape[1]:
-            return picture
+        if self.are_all(self.size):
+            place = (slice(int(at[0]), int(at[-1]) + 1) for at in (down, across))
+            return picture[tuple(place)]
         return picture[down.to(picture.device)[:, None], across.to(picture.device)]
 
 
@@ -142,27 +148,34 @@ def _cells(samples: Samples, changed: Tensor, original: Tensor, ring: Tensor) ->
     """Means over square cells of the ring's pixels."""
     size, rows, columns = samples.size, samples.rows, samples.columns
     cell = max(_LEAST_CELL, -(-max(size) // _MOST_CELLS))
-    across = columns // cell
-    member = torch.zeros(int(across[-1]) + 1, len(columns))
-    member[across, torch.arange(len(columns))] = 1
-    member, x = member.to(changed.device), (columns + 0.5).to(changed)
-    tops = torch.searchsorted(rows, torch.arange(0, size[0] + cell, cell)).tolist()
-    height = (rows + 0.5).to(changed)
-    strips = []
-    for top, bottom in pairwise(tops):
+    down, across = (_members(at // cell).to(changed.device) for at in (rows, columns))
+    y, x = ((at + 0.5).to(changed) for at in (rows, columns))
+    known = ring.to(changed.dtype)
+    sums = down @ known, (down * y) @ known, down @ (known * x)
+    counts = torch.stack([part @ across.T for part in sums], dim=-1)
+
+    # Several rows of cells at once, as many as stay in the processor's cache.
+    many = max(1, _BLOCK // (len(columns) * cell))
+    tops = torch.searchsorted(rows, torch.arange(0, size[0] + many * cell, many * cell)).tolist()
+    tallest = max(bottom - top for top, bottom in pairwise(tops))
+    room = changed.new_empty(tallest, 6, len(columns), 3)
+    found = []
+    for i, (top, bottom) in enumerate(pairwise(tops)):
         part = slice(top, bottom)
-        old, new, known = original[part], changed[part], ring[part].to(changed.dtype)
+        old, new, products = original[part], changed[part], room[: bottom - top]
+        weight, held, weighted, square, mixed, texture = products.unbind(dim=1)
         # A channel that ran into black or white tells only how far it could move.
-        weight = ((new > _LIMIT) & (new < 1 - _LIMIT)) * known.unsqueeze(-1)
-        shift = new - old
-        weighted = weight * shift
-        counts = torch.stack((known.sum(dim=0), height[part] @ known), dim=-1)
-        held = weight * old
-        products = (weight, held, weighted, weighted * shift, held * shift, held * old)
-        sums = [counts, counts[:, :1] * x[:, None], *(p.sum(dim=0) for p in products)]
-        strips.append(member @ torch.cat(sums, dim=-1))
+        weight.copy_((new > _LIMIT) & (new < 1 - _LIMIT) & ring[part].unsqueeze(-1))
+        torch.mul(weight, old, out=held)
+        shift = torch.sub(new, old)
+        torch.mul(weight, shift, out=weighted)
+        torch.mul(weighted, shift, out=square)
+        torch.mul(held, shift, out=mixed)
+        torch.mul(held, old, out=texture)
+        strip = down[i * many : (i + 1) * many, part] @ products.flatten(1)
+        found.append(torch.einsum("ipwc,jw->ijpc", strip.view(len(strip), *room.shape[1:]), across))
     # The fit is tiny and wants a precision that not every device has.
-    table = torch.cat(strips).cpu().double()
+    table = torch.cat((counts, torch.cat(found).flatten(2)), dim=-1).flatten(0, 1).cpu().double()
     count, rest = table[:, :1], table[:, 3:].view(-1, 6, 3)
     held = count[:, 0] > 0
     weight = rest[held, 0]
@@ -178,6 +191,11 @@ def _cells(samples: Samples, changed: Tensor, original: Tensor, ring: Tensor) ->
         covariance=mixed - old * mean,
         clipped=1 - weight / count[held],
     )
+
+
+def _members(cell: Tensor) -> Tensor:
+    """Which samples ``[N]`` belong to which cell: 0 or 1, ``[cells, N]``."""
+    return (cell == torch.arange(int(cell[-1]) + 1)[:, None]).to(torch.float32)
 
 
 @dataclass(frozen=True, eq=False)

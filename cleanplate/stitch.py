@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import gcd
 from typing import Literal, get_args
@@ -19,7 +19,7 @@ from .colour_fit import Shift
 from .geometry import Box, Size
 from .memory import empty, zeros
 from .multiband import blend_bands
-from .upscale.resize import resize_samples, resize_strips
+from .upscale.resize import resize, resize_samples, resize_strips
 
 __all__ = ["Seam", "Stitch", "blend", "full_mask", "same_pictures", "stitch_all", "stitch_back"]
 
@@ -238,22 +238,30 @@ def _put(
     ring = max(_LEAST_RING, max(window.width, window.height) // _RING_SHARE)
     around = window.pad(ring).intersect(visible) or window
     pixels = crop[0].to(result.device, _precision(result))
-    shift = None
+    extent = (around.height, around.width)
+    shift = seen = None
     if colour[0] != "none" and colour[1] > 0:
-        shift = _measure(pixels, stitch, index, around, colour[0])
-        if seam == "multi-band":
+        if size_of(crop) != box.size and Samples.are_all(extent):
+            # What is measured and what is put back is then best computed once.
+            seen = resize(pixels[None], box.size, around)[0]
+        shift = _measure(pixels, seen, stitch, index, around, colour[0])
+        if seen is not None or seam == "multi-band":
             window = around
     correction = None
     if shift is not None:
         columns = window.relative_to(around).columns
-        size = (around.height, around.width)
-        correction = Correction.of(shift, size, colour[1], columns, pixels)
+        correction = Correction.of(shift, extent, colour[1], columns, pixels)
     weight = alpha[window.rows, window.columns].to(result.device)
     target = window.shift(box.x, box.y).relative_to(stitch.bounds)
     view = result[target.rows, target.columns]
     whole = empty((*view.shape[:2], 3), pixels.dtype, view.device) if seam == "multi-band" else None
     mix = Blend()
-    for rows, strip in resize_strips(pixels, box.size, window, pixels.dtype):
+    strips: Iterable[tuple[slice, Tensor]]
+    if seen is None:
+        strips = resize_strips(pixels, box.size, window, pixels.dtype)
+    else:
+        strips = [(slice(0, window.height), seen)]
+    for rows, strip in strips:
         if correction is not None:
             correction.undo(strip.clamp_(0, 1), rows.start + window.y - around.y)
         if whole is not None:
@@ -271,8 +279,13 @@ def _precision(image: Tensor) -> torch.dtype:
     return torch.promote_types(image.dtype, torch.float32)
 
 
-def _measure(crop: Tensor, stitch: Stitch, index: int, around: Box, mode: str) -> Shift | None:
-    """The shift in colour of a crop ``[h', w', 3]``, from a part of it where its weight is 0."""
+def _measure(
+    crop: Tensor, seen: Tensor | None, stitch: Stitch, index: int, around: Box, mode: str
+) -> Shift | None:
+    """The shift in colour of a crop ``[h', w', 3]``, from a part of it where its weight is 0.
+
+    `seen` is that part at the size of the box, if it is there already.
+    """
     box, image = stitch.boxes[index], stitch.image[stitch.first + index, ..., :3]
     place = around.shift(box.x, box.y)
     inside = place.intersect(Box.of(size_of(stitch.image)))
@@ -284,5 +297,8 @@ def _measure(crop: Tensor, stitch: Stitch, index: int, around: Box, mode: str) -
     if not known.any():
         return None
     before = samples.pick(image, place.y, place.x).to(crop.device, torch.float32)
-    after = resize_samples(crop, box.size, samples.rows + around.y, samples.columns + around.x)
+    if seen is None:
+        after = resize_samples(crop, box.size, samples.rows + around.y, samples.columns + around.x)
+    else:
+        after = samples.pick(seen).to(torch.float32)
     return measure(samples, after.clamp(0, 1), before.clamp(0, 1), known, mode)

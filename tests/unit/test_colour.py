@@ -67,6 +67,19 @@ def blurred(image: torch.Tensor) -> torch.Tensor:
     return F.conv2d(padded, kernel, groups=3)[0].movedim(0, -1)
 
 
+@pytest.mark.parametrize("step", [1, 8])
+def test_samples_of_a_large_crop_show_its_shift(step):
+    """Also beside what repeats every few pixels, as a model's blocks do."""
+    image = scene(650, 1100)
+    drift = torch.linspace(-0.04, 0.04, 1100)[None, :, None] + 0.03
+    blocks = 0.02 * (torch.arange(1100)[None, :, None] % step == 0)
+    out = match_colour(image + drift + blocks, image, around(image), "smooth field")
+    level = (out - image - blocks + blocks.mean()).abs()
+    assert level.mean() < 0.7 / 255
+    still = match_colour(image, image, around(image), "smooth field")
+    assert still is image
+
+
 @pytest.mark.parametrize("mode", ACTIVE)
 @pytest.mark.parametrize("amount", [0.8, -0.8])
 def test_sharpening_and_blur_are_no_shift(mode, amount):

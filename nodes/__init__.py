@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from comfy_api.latest import ComfyExtension, io
 
-from . import crop, fill, prepare, refine, removal, upscale
+from . import check, crop, fill, prepare, refine, removal, upscale
 
 
 class CleanPlateExtension(ComfyExtension):
@@ -19,4 +19,5 @@ class CleanPlateExtension(ComfyExtension):
             *crop.NODES,
             *upscale.NODES,
             *refine.NODES,
+            *check.NODES,
         ]

@@ -12,6 +12,7 @@ NODES = [
     "StitchBack",
     "UpscaleToModelRes",
     "FluxFillRefine",
+    "RemovalCheck",
 ]
 WIDGETS = {"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO"}
 

@@ -1,0 +1,193 @@
+"""How well RemovalCheck sees that an object came back, on photos that it was not tuned on.
+
+Its coefficients come from `--fit`, which looks at the tuning split of `check_cases` only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import check_cases
+import cv2
+import numpy as np
+import torch
+
+RECALL = 0.95
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """One case and what was found in it."""
+
+    seed: int
+    case: check_cases.Case
+    features: tuple[float, ...]
+    score: float
+    seconds: float
+
+    @property
+    def positive(self) -> bool:
+        return self.case.cutout is not None
+
+
+def main(argv: list[str]) -> None:
+    parser = argparse.ArgumentParser(prog="removal.py check", description=__doc__)
+    parser.add_argument("--cases", type=int, default=480, help="how many; half hold an object")
+    parser.add_argument("--first", type=int, default=0, help="number of the first case")
+    parser.add_argument("--fit", action="store_true", help="fit the coefficients and print them")
+    parser.add_argument("--out", type=Path, help="also write the table to this file")
+    parser.add_argument("--sheet", type=Path, help="draw the cases that it is worst at")
+    args = parser.parse_args(argv)
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    split = "tuning" if args.fit else "held-out"
+    rows = [
+        row for seed in range(args.first, args.first + args.cases) if (row := look(seed, split))
+    ]
+    text = fitted(rows) if args.fit else table(rows, args.cases - len(rows))
+    print(text)
+    if args.out:
+        args.out.write_text(text + "\n", encoding="utf-8")
+    if args.sheet:
+        rows.sort(key=lambda row: -abs(row.score - row.positive))
+        sheet(args.sheet, rows[:30])
+
+
+def look(seed: int, split: str) -> Row | None:
+    """Check one case; None if its photo is not installed."""
+    from cleanplate.removal_check import check_removal
+
+    try:
+        case = check_cases.case(seed, split)
+    except FileNotFoundError:
+        return None
+    before, after, mask = (torch.from_numpy(x)[None] for x in (case.before, case.after, case.mask))
+    start = time.process_time()
+    verdict = check_removal(before, after, mask)
+    spent = time.process_time() - start
+    return Row(seed, case, verdict.features.values, verdict.score, spent)
+
+
+def auc(scores: np.ndarray, truth: np.ndarray) -> float:
+    """Area under the ROC curve: how often an object scores more than none."""
+    more = scores[truth][:, None] - scores[~truth][None]
+    return float(((more > 0) + 0.5 * (more == 0)).mean())
+
+
+def false_alarms(scores: np.ndarray, truth: np.ndarray, recall: float = RECALL) -> float:
+    """Share of cases without an object above the score that `recall` of the objects reach."""
+    return float((scores[~truth] >= np.quantile(scores[truth], 1 - recall)).mean())
+
+
+def table(rows: list[Row], skipped: int) -> str:
+    """A table in Markdown: all cases, then by photo, and by what the refinement started from."""
+    from cleanplate.removal_check import THRESHOLD
+
+    lines = [
+        f"{len(rows)} held-out cases, {skipped} left out because their photos are not installed, "
+        f"{np.mean([row.seconds for row in rows]):.2f} CPU-s for each check.",
+        "",
+        f"| | objects | none | AUC | false alarms at {RECALL:.0%} recall "
+        f"| seen at {THRESHOLD} | false alarms at {THRESHOLD} |",
+        "|---|---|---|---|---|---|---|",
+        _line("**all**", rows, THRESHOLD),
+    ]
+    groups: tuple[tuple[str, Callable[[Row], str]], ...] = (
+        ("photo", lambda row: row.case.photo),
+        ("before", lambda row: row.case.how.split(" > ")[0]),
+        ("after", lambda row: row.case.how.split(" > ")[1]),
+    )
+    for title, group in groups:
+        for name in sorted({group(row) for row in rows}):
+            found = [row for row in rows if group(row) == name]
+            lines.append(_line(f"{title}: {name}", found, THRESHOLD))
+    return "\n".join(lines)
+
+
+def _line(name: str, rows: list[Row], threshold: float) -> str:
+    scores = np.array([row.score for row in rows])
+    truth = np.array([row.positive for row in rows])
+    if truth.all() or not truth.any():
+        return f"| {name} | {truth.sum()} | {(~truth).sum()} | | | | |"
+    seen, alarms = scores[truth] > threshold, scores[~truth] > threshold
+    return (
+        f"| {name} | {truth.sum()} | {(~truth).sum()} | {auc(scores, truth):.4f} "
+        f"| {false_alarms(scores, truth):.1%} | {seen.sum()} ({seen.mean():.1%}) "
+        f"| {alarms.sum()} ({alarms.mean():.1%}) |"
+    )
+
+
+def fitted(rows: list[Row]) -> str:
+    """The coefficients on the tuning split, and what leaving out one photo at a time gives."""
+    from cleanplate.removal_features import Features
+
+    values = np.array([row.features for row in rows])
+    truth = np.array([row.positive for row in rows])
+    photos = np.array([row.case.photo for row in rows])
+    left_out = np.zeros(len(rows))
+    for photo in np.unique(photos):
+        other = photos != photo
+        intercept, weights = logistic(values[other], truth[other])
+        left_out[~other] = intercept + values[~other] @ weights
+    intercept, weights = logistic(values, truth)
+    names = [field.name for field in fields(Features)]
+    typical = values[~truth].mean(0)
+    lines = [
+        f"{len(rows)} tuning cases; leaving out one photo at a time: AUC "
+        f"{auc(left_out, truth):.4f}, {false_alarms(left_out, truth):.1%} false alarms at "
+        f"{RECALL:.0%} recall, {(left_out[truth] > 0).mean():.1%} seen and "
+        f"{(left_out[~truth] > 0).mean():.1%} false alarms at score 0.5",
+        f"_INTERCEPT = {intercept:.3f}",
+        f"_WEIGHTS = Features({', '.join(f'{w:.3f}' for w in weights)})",
+        f"_TYPICAL = Features({', '.join(f'{t:.3f}' for t in typical)})",
+    ]
+    for k, name in enumerate(names):
+        lines.append(f"AUC of {name} alone: {auc(values[:, k], truth):.4f}")
+    return "\n".join(lines)
+
+
+def logistic(
+    values: np.ndarray, truth: np.ndarray, penalty: float = 1.0
+) -> tuple[float, np.ndarray]:
+    """Intercept and weights of a logistic regression with an L2 penalty on scaled features."""
+    middle, spread = values.mean(0), values.std(0)
+    design = np.c_[np.ones(len(values)), (values - middle) / spread]
+    ridge = penalty * np.eye(design.shape[1])
+    ridge[0, 0] = 0
+    found = np.zeros(design.shape[1])
+    for _ in range(50):
+        chance = 1 / (1 + np.exp(-design @ found))
+        curvature = (design * (chance * (1 - chance))[:, None]).T @ design + ridge
+        found -= np.linalg.solve(curvature, design.T @ (chance - truth) + ridge @ found)
+    weights = found[1:] / spread
+    return float(found[0] - weights @ middle), weights
+
+
+def sheet(path: Path, rows: list[Row]) -> None:
+    """Each case as before (the hole outlined) and after, with its score."""
+    tiles = []
+    for row in rows:
+        pair = []
+        for image in (row.case.before, row.case.after):
+            factor = 150 / max(image.shape[:2])
+            size = round(image.shape[1] * factor), round(image.shape[0] * factor)
+            small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+            tile = np.zeros((168, 152, 3), np.uint8)
+            tile[16 : 16 + size[1], : size[0]] = (small * 255).astype(np.uint8)
+            if image is row.case.before:
+                hole = (cv2.resize(row.case.mask, size) >= 0.5).astype(np.uint8)
+                outline, _ = cv2.findContours(hole, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+                cv2.drawContours(tile[16:], outline, -1, (0, 255, 0), 1)
+                text = f"{row.seed} {row.case.cutout}"
+            else:
+                text = f"{row.score:.2f} {row.case.how}"
+            cv2.putText(tile, text, (1, 11), cv2.FONT_HERSHEY_SIMPLEX, 0.3, (255, 255, 255), 1)
+            pair.append(tile)
+        tiles.append(np.hstack(pair))
+    tiles += [np.zeros_like(tiles[0])] * (-len(tiles) % 5)
+    picture = np.vstack([np.hstack(tiles[k : k + 5]) for k in range(0, len(tiles), 5)])
+    cv2.imwrite(str(path), picture[..., ::-1])

@@ -1,0 +1,162 @@
+"""Did an object come back? Look whether a refinement painted something new into the hole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import exp
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from . import masks
+from .checks import check_image, check_mask, size_of
+from .geometry import Box
+from .removal_features import Features, measure, view
+
+Step = Callable[[int, int], None]
+"""``step(done, total)``, called before each refinement and once at the end; may raise to cancel."""
+
+THRESHOLD = 0.5
+"""The score up to which a refinement passes."""
+
+_INTERCEPT = 9.624
+_WEIGHTS = Features(2.113, 3.224, 3.056, 0.415, 1.813, -1.555)
+"""Of a logistic regression on the tuning photos of ``benchmarks/removal.py check --fit``, which
+prints these numbers. The photos and cut-outs that its results are reported on are others."""
+
+_WORDS = {
+    "pattern": "a pattern that the surroundings do not have",
+    "shape": "shapes or colours that the surroundings do not have",
+    "texture": "a texture unlike any around it",
+    "enclosed": "a region bounded by edges all around",
+    "change": "a large change",
+    "detail": "more details than the surroundings have",
+}
+_TYPICAL = Features(-1.238, 0.077, -2.698, -5.485, -1.069, -0.468)
+"""The mean features of good refinements, likewise."""
+
+
+@dataclass(frozen=True)
+class RemovalVerdict:
+    """What was found in a hole.
+
+    Attributes:
+        score: 0: nothing new; 1: an object came back.
+        box: around the newest structure, in pixels of the image; None where nothing counts as new.
+        reason: in words, without a full stop.
+        features: what the score was made of; None for an empty mask.
+    """
+
+    score: float
+    box: Box | None
+    reason: str
+    features: Features | None = None
+
+
+def check_removal(before: Tensor, after: Tensor, mask: Tensor) -> RemovalVerdict:
+    """Measure whether a refinement holds structure that is new and that nothing explains.
+
+    New is what the removal did not have; explained is what is found around the hole, at any place
+    and mirrored. Sharper texture, noise, slight blur, a shift in tone, and edges that run on from
+    outside do not count. The cost follows the hole and its surroundings, not the image, and hardly
+    the resolution: both are looked at with the hole shrunk to about 96 pixels.
+
+    Args:
+        before: the removal's result, ``[1, H, W, 3 or 4]`` in 0..1; alpha plays no part.
+        after: the same picture refined, of the same size.
+        mask: ``[H, W]`` or ``[1, H, W]``, where it was removed; counted from 0.5.
+
+    Raises:
+        ValueError: sizes that differ, what `check_image` and `check_mask` refuse, or a mask that
+            covers the whole image, which leaves no surroundings to compare with.
+    """
+    check_image(before, "before")
+    check_image(after, "after")
+    if len(before) != 1 or len(after) != 1:
+        raise ValueError(
+            f"before holds {len(before)} images and after {len(after)}: one pair is checked at a "
+            "time."
+        )
+    mask = check_mask(mask, before)
+    if size_of(before) != size_of(after):
+        raise ValueError(
+            f"before is {size_of(before)} but after is {size_of(after)}: connect the image that "
+            "went into the refinement, not one from before it was cropped or resized."
+        )
+    hole = masks.core(mask[0])
+    found = masks.bounding_box(hole)
+    if found is None:
+        strongest = float(mask.max())
+        reason = "the mask is empty"
+        if strongest > 0:
+            reason = f"the mask is nowhere stronger than {strongest:.2f}, and counts from 0.5"
+        return RemovalVerdict(0.0, None, reason)
+    if bool(hole.all()):
+        raise ValueError(
+            "mask covers the whole image, so there are no surroundings to compare with: check the "
+            "crop together with its surroundings, as CropAroundMask makes it."
+        )
+    features, box = measure(view(_array(before), _array(after), hole.cpu().numpy(), found))
+    score = _score(features)
+    if score <= THRESHOLD:
+        reason = "nothing that the surroundings do not explain"
+        return RemovalVerdict(score, None, reason, features)
+    return RemovalVerdict(score, box, _reason(features, box), features)
+
+
+def choose(
+    before: Tensor,
+    after: Tensor,
+    mask: Tensor,
+    threshold: float = THRESHOLD,
+    *,
+    step: Step | None = None,
+) -> tuple[int | None, list[RemovalVerdict]]:
+    """Look for the best of several refinements of one picture.
+
+    Args:
+        before: see `check_removal`.
+        after: the refinements ``[N, H, W, 3 or 4]``.
+        mask: see `check_removal`.
+        threshold: a refinement passes up to this score.
+        step: progress and cancel.
+
+    Returns:
+        the number of the best, None if none passes; and the verdict on each.
+    """
+    verdicts = []
+    for n in range(len(after)):
+        if step:
+            step(n, len(after))
+        verdicts.append(check_removal(before, after[n : n + 1], mask))
+    if step:
+        step(len(after), len(after))
+    return best_of(verdicts, threshold), verdicts
+
+
+def best_of(verdicts: Sequence[RemovalVerdict], threshold: float = THRESHOLD) -> int | None:
+    """The number of the lowest score, the first of equals; None if it is above the threshold."""
+    best = min(range(len(verdicts)), key=lambda n: verdicts[n].score)
+    return best if verdicts[best].score <= threshold else None
+
+
+def _array(image: Tensor) -> np.ndarray:
+    return image[0, ..., :3].to("cpu", torch.float32).clamp(0, 1).numpy()
+
+
+def _score(features: Features) -> float:
+    weighted = zip(_WEIGHTS.values, features.values, strict=True)
+    odds = _INTERCEPT + sum(weight * value for weight, value in weighted)
+    return 1 / (1 + exp(-min(max(odds, -50.0), 50.0)))
+
+
+def _reason(features: Features, box: Box | None) -> str:
+    shares = {
+        name: getattr(_WEIGHTS, name) * (getattr(features, name) - getattr(_TYPICAL, name))
+        for name in _WORDS
+    }
+    first, second = sorted(shares, key=lambda name: -shares[name])[:2]
+    size = f", {box.width}x{box.height} px" if box else ""
+    return f"{_WORDS[first]} and {_WORDS[second]}{size}"

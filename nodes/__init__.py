@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from comfy_api.latest import ComfyExtension, io
 
-from . import check, crop, fill, prepare, refine, removal, upscale
+from . import check, crop, fill, prepare, refine, removal, stitch, upscale
 
 
 class CleanPlateExtension(ComfyExtension):
@@ -17,6 +17,7 @@ class CleanPlateExtension(ComfyExtension):
             *fill.NODES,
             *prepare.NODES,
             *crop.NODES,
+            *stitch.NODES,
             *upscale.NODES,
             *refine.NODES,
             *check.NODES,

@@ -64,11 +64,14 @@ class Features:
     """What was measured, each a logarithm.
 
     Attributes:
-        pattern: how much worse the newest small patches (5x5 pixels at half the view's size) fit
-            their surroundings than what was there before.
-        shape: the same of patches of twice that size, as a ratio.
+        pattern: how badly the worst small patches (5x5 pixels at half the view's size) fit their
+            surroundings, and how much worse than what was there before.
+        shape: the same of patches of twice that size.
         texture: how far the strength of the texture is from any around and before.
-        enclosed: the area of the largest new region that stands out from all that leads to it.
+        enclosed: size and contrast of the largest new region that stands out from all that leads
+            to it.
+        island: the change in the middle of the hole against that at its rim: what continues from
+            outside changes both.
         change: the change since before at the size of an object, against what varies around.
         detail: the strength of details against that of the surroundings. Its weight is negative:
             where all of the hole got sharper, the others are high for no object.
@@ -78,12 +81,21 @@ class Features:
     shape: float
     texture: float
     enclosed: float
+    island: float
     change: float
     detail: float
 
     @property
     def values(self) -> tuple[float, ...]:
-        return self.pattern, self.shape, self.texture, self.enclosed, self.change, self.detail
+        return (
+            self.pattern,
+            self.shape,
+            self.texture,
+            self.enclosed,
+            self.island,
+            self.change,
+            self.detail,
+        )
 
 
 def view(before: Array, after: Array, hole: Flags, found: Box) -> View:
@@ -158,12 +170,13 @@ def measure(seen: View) -> tuple[Features, Box | None]:
     fine = _patches(seen, after, before, 2, dc=0.6, nearness=0.1)
     coarse = _patches(seen, after, before, 4, dc=0.7, nearness=0.3)
     change, detail = _bands(seen)
-    enclosed, region = _enclosed(seen, after, before)
+    enclosed, region = _enclosed(seen)
     features = Features(
-        pattern=log(max(_high(fine.worse), 0.0) + 0.1),
-        shape=_high(coarse.ratio),
+        pattern=log(_high(fine.misfit) + 0.1),
+        shape=log(_high(coarse.misfit) + 0.1),
         texture=log(_texture(seen, after, before) + 0.03),
-        enclosed=log(enclosed + 0.003),
+        enclosed=log(sqrt(enclosed) + 0.01),
+        island=_island(seen),
         change=change,
         detail=detail,
     )
@@ -174,12 +187,11 @@ def measure(seen: View) -> tuple[Features, Box | None]:
 class _Found:
     """How badly patches fit, and where: rows and columns of the view.
 
-    `worse` and `ratio` are means over neighbours, `alone` is `worse` before that.
+    `alone` before, `misfit` after taking the mean over neighbours.
     """
 
     alone: Array
-    worse: Array
-    ratio: Array
+    misfit: Array
     rows: NDArray[np.int64]
     columns: NDArray[np.int64]
 
@@ -228,13 +240,8 @@ def _patches(
     stretch = width / size[0], height / size[1]
     rows = (inside[0] * stretch[1] + stretch[1] / 2).astype(np.int64)
     columns = (inside[1] * stretch[0] + stretch[0] / 2).astype(np.int64)
-    return _Found(
-        new.worse,
-        clustered(new.worse, found.places, radius),
-        clustered(np.log((new.now + 0.2) / (new.then + 0.2)), found.places, radius),
-        rows,
-        columns,
-    )
+    alone = np.sqrt((new.now - 0.5).clip(0) * new.worse.clip(0)).astype(np.float32)
+    return _Found(alone, clustered(alone, found.places, radius), rows, columns)
 
 
 def _pick(where: Flags, most: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -310,26 +317,32 @@ def _energies(image: Array, window: float) -> Array:
     return np.dstack(bands).astype(np.float32)
 
 
-def _enclosed(seen: View, after: Array, before: Array) -> tuple[float, Flags]:
-    """Share of the hole that the largest new enclosed region covers, and that region.
+def _island(seen: View) -> float:
+    """Feature `island`."""
+    change = np.sqrt(((_blur(seen.after, 1.5) - _blur(seen.before, 1.5)) ** 2).sum(axis=2))
+    depth = cv2.distanceTransform(seen.hole.astype(np.uint8), cv2.DIST_L2, 5)
+    rim = seen.hole & (depth < 0.06 * seen.extent + 1.5)
+    middle = seen.hole & (depth > 0.15 * seen.extent)
+    return log((_high(change[middle]) + 0.02) / (_high(change[rim]) + 0.02))
+
+
+def _enclosed(seen: View) -> tuple[float, Flags]:
+    """Contrast times share of the hole of the largest new enclosed region, and what shows of it.
 
     A pixel is enclosed by as much as it is brighter (or darker, or of another hue) than the best
-    path to the surroundings: grey-scale reconstruction (Vincent, 1993). What the surroundings
-    enclose themselves sets the level.
+    path to the surroundings: grey-scale reconstruction (Vincent, 1993).
     """
-    hole, ring = seen.hole, ~seen.hole
-    inner_ring = ring.copy()
-    inner_ring[[0, -1]] = False
-    inner_ring[:, [0, -1]] = False
-    usual = _high(_stands_out(after, inner_ring)[inner_ring]) if inner_ring.any() else 0.1
+    soft = seen.extent / 40 + 0.6
+    after, before = _blur(seen.after, soft), _blur(seen.before, soft)
     changed = 1.5 * np.sqrt(((after - before) ** 2).sum(axis=2))
-    new = np.minimum(_stands_out(after, hole), changed)
-    marked = ((new > usual + 0.03) & hole).astype(np.uint8)
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(marked)
+    new = np.minimum(_stands_out(after, seen.hole), changed)
+    marked = ((new > 0.03) & seen.hole).astype(np.uint8)
+    count, labels = cv2.connectedComponents(marked, connectivity=4)
     if count < 2:
-        return 0.0, np.zeros_like(hole)
-    largest = 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax())
-    return float(stats[largest, cv2.CC_STAT_AREA]) / float(hole.sum()), labels == largest
+        return 0.0, np.zeros_like(seen.hole)
+    weight = np.bincount(labels.ravel(), (new * marked).ravel())
+    largest = int(weight.argmax())
+    return float(weight[largest]) / float(seen.hole.sum()), (labels == largest) & (new > 0.06)
 
 
 def _stands_out(image: Array, where: Flags) -> Array:
@@ -356,7 +369,7 @@ def _stands_out(image: Array, where: Flags) -> Array:
     return result
 
 
-_NOVEL = 0.5
+_NEW = 0.5
 
 
 def _newest(seen: View, patches: _Found, region: Flags) -> Box | None:
@@ -364,7 +377,7 @@ def _newest(seen: View, patches: _Found, region: Flags) -> Box | None:
     height, width = seen.hole.shape
     marked = np.zeros((height, width), np.uint8)
     # half of the highest: patches that lie half on the object
-    novel = patches.alone > max(_NOVEL, 0.5 * _high(patches.alone))
+    novel = patches.alone > max(_NEW, 0.5 * _high(patches.alone))
     marked[patches.rows[novel].clip(0, height - 1), patches.columns[novel].clip(0, width - 1)] = 1
     step = max(1, round(sqrt(float(seen.hole.sum()) / max(len(patches.rows), 1))))
     marked = cv2.morphologyEx(

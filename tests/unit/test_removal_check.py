@@ -200,9 +200,9 @@ def test_the_best_is_chosen():
     index, verdicts = choose(BEFORE, after, MASK)
     assert index == 1
     assert len(verdicts) == 3
-    assert choose(BEFORE, after[[0, 2]], MASK)[0] is None
-    assert choose(BEFORE, after[[0, 2]], MASK, threshold=1.0)[0] is not None
-    assert best_of(verdicts[1:], 0.5) == 0
+    assert best_of([verdicts[0], verdicts[2]]) is None
+    assert best_of([verdicts[0], verdicts[2]], threshold=1.0) is not None
+    assert best_of(verdicts[1:]) == 0
 
 
 def test_candidates_of_a_batch_come_as_whole_batches():

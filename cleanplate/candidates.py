@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from .checks import check_image, check_mask, size_of
-from .removal_check import THRESHOLD, RemovalVerdict, best_of, check_removal
+from .removal_check import THRESHOLD, RemovalVerdict, best_of, check_refinements, check_removal
 
 Step = Callable[[int, int], None]
 """``step(done, total)``, called before each refinement and once at the end; may raise to cancel."""
@@ -86,14 +85,7 @@ def check_candidates(
         ValueError: sizes or counts that do not go together, what `check_image` and `check_mask`
             refuse, or a mask that covers a whole image.
     """
-    check_image(before, "before")
-    check_image(after, "after")
-    mask = check_mask(mask, before)
-    if size_of(before) != size_of(after):
-        raise ValueError(
-            f"before is {size_of(before)} but after is {size_of(after)}: connect the image that "
-            "went into the refinement, not one from before it was cropped or resized."
-        )
+    mask = check_refinements(before, after, mask)
     pictures, refined = len(before), len(after)
     if refined % pictures:
         raise ValueError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import exp
 
@@ -14,9 +14,6 @@ from . import masks
 from .checks import check_image, check_mask, size_of
 from .geometry import Box
 from .removal_features import Features, measure, view
-
-Step = Callable[[int, int], None]
-"""``step(done, total)``, called before each refinement and once at the end; may raise to cancel."""
 
 THRESHOLD = 0.5
 """The score up to which a refinement passes."""
@@ -72,18 +69,11 @@ def check_removal(before: Tensor, after: Tensor, mask: Tensor) -> RemovalVerdict
         ValueError: sizes that differ, what `check_image` and `check_mask` refuse, or a mask that
             covers the whole image, which leaves no surroundings to compare with.
     """
-    check_image(before, "before")
-    check_image(after, "after")
+    mask = check_refinements(before, after, mask)
     if len(before) != 1 or len(after) != 1:
         raise ValueError(
             f"before holds {len(before)} images and after {len(after)}: one pair is checked at a "
             "time."
-        )
-    mask = check_mask(mask, before)
-    if size_of(before) != size_of(after):
-        raise ValueError(
-            f"before is {size_of(before)} but after is {size_of(after)}: connect the image that "
-            "went into the refinement, not one from before it was cropped or resized."
         )
     hole = masks.core(mask[0])
     found = masks.bounding_box(hole)
@@ -106,34 +96,21 @@ def check_removal(before: Tensor, after: Tensor, mask: Tensor) -> RemovalVerdict
     return RemovalVerdict(score, box, _reason(features, box), features)
 
 
-def choose(
-    before: Tensor,
-    after: Tensor,
-    mask: Tensor,
-    threshold: float = THRESHOLD,
-    *,
-    step: Step | None = None,
-) -> tuple[int | None, list[RemovalVerdict]]:
-    """Look for the best of several refinements of one picture.
+def check_refinements(before: Tensor, after: Tensor, mask: Tensor) -> Tensor:
+    """Refuse pictures that are not refinements of others; the mask as `check_mask` gives it.
 
-    Args:
-        before: see `check_removal`.
-        after: the refinements ``[N, H, W, 3 or 4]``.
-        mask: see `check_removal`.
-        threshold: a refinement passes up to this score.
-        step: progress and cancel.
-
-    Returns:
-        the number of the best, None if none passes; and the verdict on each.
+    Raises:
+        ValueError: sizes that differ, and what `check_image` and `check_mask` refuse.
     """
-    verdicts = []
-    for n in range(len(after)):
-        if step:
-            step(n, len(after))
-        verdicts.append(check_removal(before, after[n : n + 1], mask))
-    if step:
-        step(len(after), len(after))
-    return best_of(verdicts, threshold), verdicts
+    check_image(before, "before")
+    check_image(after, "after")
+    mask = check_mask(mask, before)
+    if size_of(before) != size_of(after):
+        raise ValueError(
+            f"before is {size_of(before)} but after is {size_of(after)}: connect the image that "
+            "went into the refinement, not one from before it was cropped or resized."
+        )
+    return mask
 
 
 def best_of(verdicts: Sequence[RemovalVerdict], threshold: float = THRESHOLD) -> int | None:

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from cleanplate.candidates import check_candidates
-from cleanplate.removal_check import best_of, check_removal, choose
+from cleanplate.removal_check import best_of, check_removal
 
 SIZE = 160
 
@@ -197,7 +197,8 @@ def test_tiny_images_give_a_score(height, width):
 
 def test_the_best_is_chosen():
     after = torch.cat([BAD["a red disc"], GOOD["all of it"], BAD["a dark disc"]]).clamp(0, 1)
-    index, verdicts = choose(BEFORE, after, MASK)
+    chosen = check_candidates(BEFORE, after, MASK)
+    (index,), (verdicts,) = chosen.picks, chosen.verdicts
     assert index == 1
     assert len(verdicts) == 3
     assert best_of([verdicts[0], verdicts[2]]) is None

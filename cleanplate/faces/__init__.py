@@ -1,0 +1,1 @@
+"""Faces: find, align, restore and paste back."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from math import ceil
 
 
 @dataclass(frozen=True)
@@ -16,24 +15,56 @@ class Window:
     keep_start: int
     keep_stop: int
 
+    @property
+    def length(self) -> int:
+        return self.stop - self.start
 
-def plan_windows(length: int, tile: int, halo: int) -> list[Window]:
-    """Cover `length` pixels by windows of equal size that share at least ``2 * halo`` pixels.
 
-    The kept parts partition the axis; each kept pixel lies `halo` or more from its window's ends
-    unless that end is the image's own. No window is longer than `tile`, none is a sliver.
+def plan_windows(
+    length: int, tile: int, halo: int, align: int = 1, keep: tuple[int, int] | None = None
+) -> list[Window]:
+    """Cover an axis by as few windows of one equal size as there can be, evenly spread.
+
+    The kept parts partition what is to be kept; each cut lies in the middle of an overlap, `halo`
+    pixels or more from the ends of both windows. No window is longer than `tile`, none is a sliver,
+    all start at a multiple of `align` and the last ends where the axis ends: a network that works
+    in blocks of `align` pixels sees the blocks it would see untiled.
+
+    Args:
+        length: pixels along the axis.
+        tile: the most a window may have.
+        halo: pixels a network needs around what is kept.
+        align: window starts are multiples of it.
+        keep: first and last + 1 of the pixels to be kept; all if not given.
+
+    Returns:
+        The windows in order. One window of all pixels where `length` is at most `tile`.
 
     Raises:
-        ValueError: `tile` is not longer than two halos.
+        ValueError: `tile` leaves nothing between two halos.
     """
-    if length <= tile:
-        return [Window(0, length, 0, length)]
-    if tile <= 2 * halo:
-        raise ValueError(f"tile is {tile} but two halos of {halo} need more: choose a larger tile.")
-    count = ceil((length - 2 * halo) / (tile - 2 * halo))
-    size = ceil((length + 2 * halo * (count - 1)) / count)
-    starts = [round(i * (length - size) / (count - 1)) for i in range(count)]
-    cuts = [0]
-    cuts += [(a + size + b) // 2 for a, b in pairwise(starts)]
-    cuts.append(length)
-    return [Window(s, s + size, cuts[i], cuts[i + 1]) for i, s in enumerate(starts)]
+    first, last = keep or (0, length)
+    begin = max(0, first - halo) // align * align
+    end = min(length, -(-(last + halo) // align) * align)
+    if end - begin <= tile:
+        return [Window(begin, end, first, last)]
+    # In blocks: each window is `rest` pixels longer, so that the last ends with the axis.
+    blocks, rest = divmod(end - begin, align)
+    shared = max(0, -(-(2 * halo - rest) // align))
+    most = (tile - rest) // align
+    if most <= shared:
+        raise ValueError(
+            f"tile is {tile} but two halos of {halo} in steps of {align} leave nothing of it: "
+            f"choose at least {(shared + 1) * align + rest}."
+        )
+    count = -(-(blocks - shared) // (most - shared))
+    size = -(-(blocks + shared * (count - 1)) // count)
+    starts = [begin + i * (blocks - size) // (count - 1) * align for i in range(count)]
+    long = size * align + rest
+    cuts = [first, *((a + long + b) // 2 for a, b in pairwise(starts)), last]
+    return [Window(s, s + long, cuts[i], cuts[i + 1]) for i, s in enumerate(starts)]
+
+
+def least_tile(halo: int, align: int = 1) -> int:
+    """The shortest tile with which `plan_windows` can plan every length."""
+    return (-(-2 * halo // align) + 2) * align

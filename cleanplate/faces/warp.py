@@ -1,0 +1,100 @@
+"""Resample a picture along an affine map, in float and without aliasing."""
+
+from __future__ import annotations
+
+from math import ceil, floor, hypot, sqrt
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..geometry import Box
+
+Matrix = np.ndarray
+"""An affine map, ``[2, 3]`` float64, between positions; pixel centres lie at half integers."""
+
+_LEAST_LEFT = 3
+"""Shrinking by more than twice that is done in whole blocks of pixels first."""
+
+
+def inverted(matrix: Matrix) -> Matrix:
+    """The map back."""
+    linear = np.linalg.inv(matrix[:, :2])
+    return np.hstack((linear, -linear @ matrix[:, 2:]))
+
+
+def mapped(matrix: Matrix, points: np.ndarray) -> np.ndarray:
+    """Where points ``[n, 2]`` go."""
+    return points @ matrix[:, :2].T + matrix[:, 2]
+
+
+def bounds(matrix: Matrix, box: Box) -> Box:
+    """The smallest box around what a box becomes."""
+    corners = [(x, y) for x in (box.x, box.right) for y in (box.y, box.bottom)]
+    moved = mapped(matrix, np.array(corners, np.float64))
+    left, top = np.floor(moved.min(0)).astype(int)
+    right, bottom = np.ceil(moved.max(0)).astype(int)
+    return Box.from_edges(int(left), int(top), int(right), int(bottom))
+
+
+class Sampler:
+    """A picture seen through an affine map.
+
+    Where the map shrinks, pixels are averaged in whole blocks until a factor below 6 is left, and
+    then blurred with a Gaussian of ``0.5 sqrt(factor² - 1)`` pixels, along each axis by itself.
+    Values in between are bicubic, at exact positions. Beyond its border a picture goes on
+    as its last pixels do. All of it is linear in the picture.
+
+    Args:
+        picture: ``[h, w, c]``, any floating type; it is not changed.
+        source: the map from positions in the result to positions in the picture.
+    """
+
+    def __init__(self, picture: Tensor, source: Matrix) -> None:
+        reach = [hypot(*row) for row in source[:, :2]]
+        blocks = [max(1, floor(r / _LEAST_LEFT)) for r in reach]
+        small = _averaged(picture.to("cpu", torch.float32).contiguous().numpy(), *blocks)
+        sigmas = [
+            0.5 * sqrt(max(0.0, (r / k) ** 2 - 1)) for r, k in zip(reach, blocks, strict=True)
+        ]
+        if any(sigmas):
+            taps = [2 * ceil(4 * sigma) + 1 for sigma in sigmas]
+            at_least = [max(sigma, 1e-6) for sigma in sigmas]
+            small = cv2.GaussianBlur(
+                small, taps, at_least[0], sigmaY=at_least[1], borderType=cv2.BORDER_REPLICATE
+            )
+        height, width = small.shape[:2]
+        planes = torch.from_numpy(small.reshape(height, width, -1)).movedim(-1, 0)[None]
+        self._planes = planes.contiguous()
+        # grid_sample counts positions from -1 to 1.
+        scale = np.array([[2 / (width * blocks[0])], [2 / (height * blocks[1])]])
+        self._map = source * scale - np.array([[0, 0, 1], [0, 0, 1]])
+
+    def at(self, box: Box) -> Tensor:
+        """A part of the result, float32 ``[box.height, box.width, c]``; a view."""
+        across = np.arange(box.x, box.right) + 0.5
+        down = np.arange(box.y, box.bottom) + 0.5
+        grid = torch.empty(1, box.height, box.width, 2)
+        for axis, (a, b, start) in enumerate(self._map):
+            rows, columns = (
+                torch.from_numpy(v.astype(np.float32)) for v in (b * down + start, a * across)
+            )
+            torch.add(rows[:, None], columns, out=grid[0, :, :, axis])
+        sampled = F.grid_sample(
+            self._planes, grid, mode="bicubic", padding_mode="border", align_corners=False
+        )
+        return sampled[0].movedim(0, -1)
+
+
+def _averaged(picture: np.ndarray, across: int, down: int) -> np.ndarray:
+    """Means over blocks; the last ones are filled up with the last pixels."""
+    if across == down == 1:
+        return picture
+    height, width = picture.shape[:2]
+    more = (-height % down, -width % across)
+    if any(more):
+        picture = cv2.copyMakeBorder(picture, 0, more[0], 0, more[1], cv2.BORDER_REPLICATE)
+    size = (picture.shape[1] // across, picture.shape[0] // down)
+    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from math import sqrt
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from ..checks import size_of
 from ..geometry import Box, Size
 from .face import Point
-from .warp import Matrix, Sampler, bounds, inverted
+from .warp import Matrix, Sampler, bounds, inverted, positions
 
 SIDE = 512
 
@@ -124,16 +123,8 @@ def depth(alignment: Alignment, box: Box) -> Tensor:
     """How far inside the frame the pixels of a box of the image lie.
 
     Returns:
-        float32 ``[2, h, w]``: distance to the nearest vertical and horizontal edge of the frame,
+        float32 ``[h, w, 2]``: distance to the nearest vertical and horizontal edge of the frame,
         in pixels of the frame; negative outside.
     """
-    across = np.arange(box.x, box.right) + 0.5
-    down = np.arange(box.y, box.bottom) + 0.5
-    found = torch.empty(2, box.height, box.width)
-    for axis, (a, b, start) in enumerate(alignment.matrix):
-        rows, columns = (
-            torch.from_numpy(v.astype(np.float32))
-            for v in (b * down + (start - SIDE / 2), a * across)
-        )
-        torch.add(rows[:, None], columns, out=found[axis])
-    return found.abs_().neg_().add_(SIDE / 2)
+    middle = np.array([[0, 0, SIDE / 2], [0, 0, SIDE / 2]])
+    return positions(alignment.matrix - middle, box).abs_().neg_().add_(SIDE / 2)

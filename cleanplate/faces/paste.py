@@ -32,8 +32,7 @@ def frame_weight() -> Tensor:
 
 def _fade(inside: Tensor) -> Tensor:
     wave = ((inside - _RIM * SIDE) / (_FADE * SIDE)).clamp_(0, 1)
-    across, down = wave.mul_(torch.pi).cos_().mul_(-0.5).add_(0.5)
-    return across.mul_(down)
+    return wave.mul_(torch.pi).cos_().mul_(-0.5).add_(0.5).prod(-1)
 
 
 def weight(alignment: Alignment, box: Box, others: Sequence[Alignment] = ()) -> Tensor:
@@ -55,7 +54,7 @@ def weight(alignment: Alignment, box: Box, others: Sequence[Alignment] = ()) -> 
 
 def _claim(inside: Tensor) -> Tensor:
     """Which of two faces has more of a right to a pixel: 0 at the rim, 1 in the middle."""
-    return (inside.amin(0) / (SIDE / 2)).clamp_(0, 1).pow_(4)
+    return (inside.amin(-1) / (SIDE / 2)).clamp_(0, 1).pow_(4)
 
 
 class Paste:

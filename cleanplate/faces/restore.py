@@ -5,21 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from .. import memory
 from ..checks import check_image, check_mask, size_of
 from ..colour import check_colour, match_colour
-from ..geometry import Size
+from ..geometry import Box, Size
 from .align import SIDE, Alignment, already_aligned
 from .face import Face
 from .guard import Drift, FindLandmarks, Guard
 from .network import Restorer
 from .paste import Paste, frame_weight
 from .select import Candidate, Selection, select
-from .warp import inverted, mapped
+from .warp import inverted, positions
 
 DEFAULT_COLOUR = "gain and offset"
 
@@ -257,8 +256,5 @@ class _Work:
 
 def _inside(alignment: Alignment, size: Size) -> Tensor:
     """Which pixels of the frame show the image and not what lies beyond it: bool ``[512, 512]``."""
-    along = np.arange(SIDE) + 0.5
-    points = np.stack(np.meshgrid(along, along), axis=-1).reshape(-1, 2)
-    x, y = mapped(inverted(alignment.matrix), points).T
-    inside = (x >= 0) & (x < size.width) & (y >= 0) & (y < size.height)
-    return torch.from_numpy(inside.reshape(SIDE, SIDE))
+    x, y = positions(inverted(alignment.matrix), Box(0, 0, SIDE, SIDE)).unbind(-1)
+    return (x >= 0) & (x < size.width) & (y >= 0) & (y < size.height)

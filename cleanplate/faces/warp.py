@@ -39,6 +39,19 @@ def bounds(matrix: Matrix, box: Box) -> Box:
     return Box.from_edges(int(left), int(top), int(right), int(bottom))
 
 
+def positions(matrix: Matrix, box: Box) -> Tensor:
+    """Where the centres of the pixels of a box go: float32 ``[h, w, 2]``."""
+    across = np.arange(box.x, box.right) + 0.5
+    down = np.arange(box.y, box.bottom) + 0.5
+    found = torch.empty(box.height, box.width, 2)
+    for axis, (a, b, start) in enumerate(matrix):
+        rows, columns = (
+            torch.from_numpy(v.astype(np.float32)) for v in (b * down + start, a * across)
+        )
+        torch.add(rows[:, None], columns, out=found[..., axis])
+    return found
+
+
 class Sampler:
     """A picture seen through an affine map.
 
@@ -74,14 +87,7 @@ class Sampler:
 
     def at(self, box: Box) -> Tensor:
         """A part of the result, float32 ``[box.height, box.width, c]``; a view."""
-        across = np.arange(box.x, box.right) + 0.5
-        down = np.arange(box.y, box.bottom) + 0.5
-        grid = torch.empty(1, box.height, box.width, 2)
-        for axis, (a, b, start) in enumerate(self._map):
-            rows, columns = (
-                torch.from_numpy(v.astype(np.float32)) for v in (b * down + start, a * across)
-            )
-            torch.add(rows[:, None], columns, out=grid[0, :, :, axis])
+        grid = positions(self._map, box)[None]
         sampled = F.grid_sample(
             self._planes, grid, mode="bicubic", padding_mode="border", align_corners=False
         )

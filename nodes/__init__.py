@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from comfy_api.latest import ComfyExtension, io
 
-from . import check, crop, fill, prepare, refine, removal, stitch, upscale
+from . import check, crop, fill, prepare, refine, removal, stitch, tiled_refine, upscale
 
 
 class CleanPlateExtension(ComfyExtension):
@@ -19,6 +19,7 @@ class CleanPlateExtension(ComfyExtension):
             *crop.NODES,
             *stitch.NODES,
             *upscale.NODES,
+            *tiled_refine.NODES,
             *refine.NODES,
             *check.NODES,
         ]

@@ -150,6 +150,7 @@ def refine_tiles(
     tiles: Iterable[Tile],
     refine: Callable[[Tensor, Tile], Tensor],
     mask: Tensor | None = None,
+    done: Callable[[Tensor, Tile], None] | None = None,
 ) -> Tensor:
     """Repaint tiles of images and blend them with a linear ramp over each overlap.
 
@@ -163,6 +164,7 @@ def refine_tiles(
         refine: gives the new pixels ``[h, w, 3]`` in 0..1 for ``[h, w, 3]`` float32, which it must
             not write to. Beyond the image's edge it sees the image mirrored.
         mask: ``[B, H, W]`` in 0..1, how much of each change counts; all if not given.
+        done: called after each tile with the result so far, which it must not write to.
 
     Returns:
         ``[B, H, W, 3 or 4]`` float32.
@@ -188,6 +190,8 @@ def refine_tiles(
         # Sums may miss 0 and 1 by a rounding; what lay outside before stays as it is.
         low, high = (float(v) for v in torch.aminmax(seen))
         target[tile.share].clamp_(min(low, 0.0), max(high, 1.0))
+        if done is not None:
+            done(result, tile)
     return result
 
 

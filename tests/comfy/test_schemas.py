@@ -11,6 +11,7 @@ NODES = [
     "CropAroundMask",
     "StitchBack",
     "UpscaleToModelRes",
+    "TiledRefine",
     "FluxFillRefine",
     "RemovalCheck",
 ]

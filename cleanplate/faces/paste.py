@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import reduce
+from math import ceil, floor
 
 import cv2
 import numpy as np
@@ -11,13 +12,13 @@ import torch
 from torch import Tensor
 
 from ..checks import size_of
-from ..geometry import Box
+from ..geometry import Box, Size
 from .align import SIDE, Alignment, depth
-from .warp import Sampler
+from .warp import Sampler, inverted, mapped
 
 _RIM = 0.04
 _FADE = 0.08
-_STRIP = 1 << 18
+_STRIP = 1 << 16
 _QUIET = (0.1 / 255) ** 2
 """Nothing can be told from detail of a tenth of a level."""
 
@@ -99,15 +100,11 @@ class Paste:
             allowed: ``[h, w]`` in 0..1, weights of the user.
             others: alignments of further faces of the image that are pasted too.
         """
-        rim = 0 if self.alignment.whole else int(_RIM * SIDE)
-        place = self.alignment.place(size_of(image[None]), rim)
-        if place is None:
-            return
-        near = [other for other in others if _touch(other, place, image)]
-        lines = max(1, _STRIP // place.width)
-        for top in range(place.y, place.bottom, lines):
-            strip = Box.from_edges(place.x, top, place.right, min(top + lines, place.bottom))
-            counts = weight(self.alignment, strip, near)
+        size = size_of(image[None])
+        near = [(other, box) for other in others if (box := other.place(size)) is not None]
+        for strip in _strips(self.alignment, size):
+            beside = [other for other, box in near if box.intersect(strip)]
+            counts = weight(self.alignment, strip, beside)
             if allowed is not None:
                 counts *= allowed[strip.rows, strip.columns].to("cpu", torch.float32)
             at = (strip.rows, strip.columns)
@@ -123,9 +120,34 @@ class Paste:
             mask[at] += counts.to(mask.device)
 
 
-def _touch(other: Alignment, place: Box, image: Tensor) -> bool:
-    box = other.place(size_of(image[None]))
-    return box is not None and box.intersect(place) is not None
+def _strips(alignment: Alignment, size: Size) -> Iterator[Box]:
+    """Parts of the image that together hold all of the frame that counts, and little more."""
+    rim = 0 if alignment.whole else int(_RIM * SIDE)
+    place = alignment.place(size, rim)
+    if place is None:
+        return
+    near, far = rim, SIDE - rim
+    frame = np.array([(near, near), (far, near), (far, far), (near, far)], np.float64)
+    corners = mapped(inverted(alignment.matrix), frame)
+    lines = max(1, _STRIP // place.width)
+    for top in range(place.y, place.bottom, lines):
+        bottom = min(top + lines, place.bottom)
+        left, right = _extent(corners, top, bottom)
+        strip = Box.from_edges(left, top, right, bottom).intersect(place)
+        if strip is not None:
+            yield strip
+
+
+def _extent(corners: np.ndarray, top: int, bottom: int) -> tuple[int, int]:
+    """From where to where a polygon reaches between two lines; nothing if they miss it."""
+    found = [x for x, y in corners if top <= y <= bottom]
+    for (x1, y1), (x2, y2) in zip(corners, np.roll(corners, -1, axis=0), strict=True):
+        found += [
+            x1 + (x2 - x1) * (line - y1) / (y2 - y1)
+            for line in (top, bottom)
+            if (y1 - line) * (y2 - line) < 0
+        ]
+    return (floor(min(found)), ceil(max(found))) if found else (0, 0)
 
 
 def detail_gain(crop: Tensor, change: Tensor, scale: float) -> Tensor:

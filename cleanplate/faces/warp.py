@@ -18,6 +18,8 @@ Matrix = np.ndarray
 _LEAST_LEFT = 3
 """Shrinking by more than twice that is done in whole blocks of pixels first."""
 
+_FINE = 2
+
 
 def inverted(matrix: Matrix) -> Matrix:
     """The map back."""
@@ -57,8 +59,9 @@ class Sampler:
 
     Where the map shrinks, pixels are averaged in whole blocks until a factor below 6 is left, and
     then blurred with a Gaussian of ``0.5 sqrt(factor² - 1)`` pixels, along each axis by itself.
-    Values in between are bicubic, at exact positions. Beyond its border a picture goes on
-    as its last pixels do. All of it is linear in the picture.
+    Values in between are bicubic at exact positions; where the map enlarges twice or more, bicubic
+    at half pixels and linear between them, which takes a third of the time. Beyond its border a
+    picture goes on as its last pixels do. All of it is linear in the picture.
 
     Args:
         picture: ``[h, w, c]``, any floating type; it is not changed.
@@ -78,18 +81,39 @@ class Sampler:
             small = cv2.GaussianBlur(
                 small, taps, at_least[0], sigmaY=at_least[1], borderType=cv2.BORDER_REPLICATE
             )
-        height, width = small.shape[:2]
-        planes = torch.from_numpy(small.reshape(height, width, -1)).movedim(-1, 0)[None]
-        self._planes = planes.contiguous()
-        # grid_sample counts positions from -1 to 1.
-        scale = np.array([[2 / (width * blocks[0])], [2 / (height * blocks[1])]])
-        self._map = source * scale - np.array([[0, 0, 1], [0, 0, 1]])
+        small = small.reshape(*small.shape[:2], -1)
+        per_pixel = np.array([[1 / blocks[0]], [1 / blocks[1]]])
+        self._fine = max(reach) <= 1 / _FINE
+        if self._fine:
+            size = (small.shape[1] * _FINE, small.shape[0] * _FINE)
+            small = cv2.resize(small, size, interpolation=cv2.INTER_CUBIC)
+            per_pixel *= _FINE
+        self._picture = small
+        self._source = source * per_pixel
 
     def at(self, box: Box) -> Tensor:
         """A part of the result, float32 ``[box.height, box.width, c]``; a view."""
-        grid = positions(self._map, box)[None]
+        if self._fine:
+            # OpenCV counts from the centres of the first pixels.
+            begin = np.array([box.x + 0.5, box.y + 0.5, 1])
+            linear = self._source[:, :2]
+            source = np.hstack((linear, (self._source @ begin - 0.5)[:, None]))
+            flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+            size = (box.width, box.height)
+            warped = cv2.warpAffine(
+                self._picture, source, size, flags=flags, borderMode=cv2.BORDER_REPLICATE
+            )
+            return torch.from_numpy(warped.reshape(box.height, box.width, -1))
+        # grid_sample counts positions from -1 to 1.
+        height, width = self._picture.shape[:2]
+        to_grid = self._source * np.array([[2 / width], [2 / height]])
+        grid = positions(to_grid - np.array([[0, 0, 1], [0, 0, 1]]), box)[None]
         sampled = F.grid_sample(
-            self._planes, grid, mode="bicubic", padding_mode="border", align_corners=False
+            torch.from_numpy(self._picture).movedim(-1, 0)[None],
+            grid,
+            mode="bicubic",
+            padding_mode="border",
+            align_corners=False,
         )
         return sampled[0].movedim(0, -1)
 

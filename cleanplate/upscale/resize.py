@@ -48,7 +48,7 @@ def resize(image: Tensor, size: Size, part: Box | None = None) -> Tensor:
     if old == size:
         whole = part.size == size
         return image if whole else image[:, part.rows, part.columns].contiguous()
-    filters = _Filters.of(image, size, _span(part.rows), _span(part.columns))
+    filters = _filters(image, size, _span(part.rows), _span(part.columns))
     shape = (len(image), part.height, part.width, image.shape[3])
     out = empty(shape, image.dtype, image.device)
     for source, target in zip(image, out, strict=True):
@@ -75,7 +75,7 @@ def resize_strips(
         and last until the next are asked for.
     """
     if size_of(image[None]) != size:
-        filters = _Filters.of(image[None], size, _span(part.rows), _span(part.columns))
+        filters = _filters(image[None], size, _span(part.rows), _span(part.columns))
         yield from filters.strips(image)
         return
     seen = image[part.rows, part.columns]
@@ -110,13 +110,17 @@ def resize_samples(image: Tensor, size: Size, rows: Tensor, columns: Tensor) -> 
     if size_of(image[None]) == now:
         return image.to(torch.float32)
     out = empty((len(rows), len(columns), image.shape[2]), torch.float32, image.device)
-    for _ in _Filters.of(image[None], now, rows, columns).strips(image, out):
+    for _ in _filters(image[None], now, rows, columns).strips(image, out):
         pass
     return out
 
 
 def _span(part: slice) -> Tensor:
     return torch.arange(part.start, part.stop)
+
+
+def _filters(image: Tensor, size: Size, rows: Tensor, columns: Tensor) -> Filters:
+    return Filters.of(size_of(image), size, image.shape[3], image.device, rows, columns)
 
 
 def resize_mask(mask: Tensor, size: Size) -> Tensor:
@@ -136,7 +140,7 @@ def resize_mask(mask: Tensor, size: Size) -> Tensor:
 
 
 @dataclass(frozen=True, eq=False)
-class _Bands:
+class Bands:
     """The filter for one axis. Its matrix is a narrow band, so it is cut into blocks.
 
     Attributes:
@@ -153,7 +157,7 @@ class _Bands:
     blocks: Tensor
 
     @classmethod
-    def of(cls, old: int, new: int, wanted: Tensor, device: torch.device) -> _Bands:
+    def of(cls, old: int, new: int, wanted: Tensor, device: torch.device) -> Bands:
         """For pixels `wanted` of the result; all from the first to the last where it is a copy."""
         if old == new:
             nothing = torch.empty(0, device=device)
@@ -215,7 +219,7 @@ class _Bands:
 
 
 @dataclass(frozen=True, eq=False)
-class _Filters:
+class Filters:
     """Both directions of one resize.
 
     Attributes:
@@ -224,17 +228,26 @@ class _Filters:
         spread: of `across`, see there.
     """
 
-    down: _Bands
-    across: _Bands
+    down: Bands
+    across: Bands
     spread: Tensor
 
     @classmethod
-    def of(cls, image: Tensor, size: Size, rows: Tensor, columns: Tensor) -> _Filters:
-        """For these rows and columns of images ``[B, H, W, C]`` brought to a size."""
-        old = size_of(image)
-        down = _Bands.of(old.height, size.height, rows, image.device)
-        across = _Bands.of(old.width, size.width, columns, image.device)
-        spread = across.blocks if across.is_copy else across.spread(image.shape[3])
+    def of(
+        cls,
+        old: Size,
+        new: Size,
+        channels: int,
+        device: torch.device,
+        rows: Tensor | None = None,
+        columns: Tensor | None = None,
+    ) -> Filters:
+        """For these rows and columns of the new size; all if not given."""
+        rows = torch.arange(new.height) if rows is None else rows
+        columns = torch.arange(new.width) if columns is None else columns
+        down = Bands.of(old.height, new.height, rows, device)
+        across = Bands.of(old.width, new.width, columns, device)
+        spread = across.blocks if across.is_copy else across.spread(channels)
         return cls(down, across, spread)
 
     def strips(self, image: Tensor, target: Tensor | None = None) -> Iterator[tuple[slice, Tensor]]:
@@ -267,7 +280,7 @@ class _Filters:
             between = lines
         else:
             between = room(len(lines), across.count)
-            self._columns(lines, channels, between)
+            self.filter_columns(lines, channels, between)
         straight = target is not None and target.dtype == torch.float32
         held = room(0 if straight else most, across.count)
         for rows, source, blocks in strips:
@@ -275,15 +288,15 @@ class _Filters:
             place = None if target is None else target[rows]
             out = place.view(count, -1) if place is not None and straight else held[:count]
             if rows_first:
-                self._rows(lines[source], rows.start, blocks, between[:count])
-                self._columns(between[:count], channels, out)
+                self.filter_rows(lines[source], rows.start, blocks, between[:count])
+                self.filter_columns(between[:count], channels, out)
             else:
-                self._rows(between[source], rows.start, blocks, out)
+                self.filter_rows(between[source], rows.start, blocks, out)
             pixels = out.view(count, across.count, channels)
             yield rows, pixels if place is None or straight else place.copy_(pixels)
 
-    def _rows(self, lines: Tensor, top: int, blocks: slice, out: Tensor) -> None:
-        """Filter rows of the image to those of the result from `top` on."""
+    def filter_rows(self, lines: Tensor, top: int, blocks: slice, out: Tensor) -> None:
+        """Filter rows ``[n, w C]`` of the image to those of the result from `top` on."""
         down = self.down
         if down.is_copy:
             out.copy_(lines)
@@ -294,7 +307,8 @@ class _Filters:
             start = down.starts[i] - down.starts[blocks.start]
             torch.mm(down.blocks[i, : len(into)], lines[start : start + span], out=into)
 
-    def _columns(self, lines: Tensor, channels: int, out: Tensor) -> None:
+    def filter_columns(self, lines: Tensor, channels: int, out: Tensor) -> None:
+        """Filter rows ``[n, W C]`` of the image to the width of the result, ``[n, w C]``."""
         across = self.across
         if across.is_copy:
             out.copy_(lines)

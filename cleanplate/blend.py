@@ -5,9 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-_BLOCK = 1 << 15
-_LARGE_BLOCK = 1 << 23
-"""Pixels that are mixed at once: few enough to stay in the processor's cache."""
+from .memory import rows_at_once
 
 
 def blend(target: Tensor, source: Tensor, alpha: Tensor | None) -> None:
@@ -30,11 +28,9 @@ class Blend:
 
     def __call__(self, target: Tensor, source: Tensor, alpha: Tensor | None) -> None:
         """See `blend`; all parts have one width and device."""
-        width = max(1, target.shape[1])
-        rows = max(1, (_BLOCK if target.device.type == "cpu" else _LARGE_BLOCK) // width)
+        rows = rows_at_once(target.shape[1], target.device)
         if self._room is None:
-            height = min(rows, target.shape[0])
-            shape = (2, height, target.shape[1], 3)
+            shape = (2, min(rows, target.shape[0]), target.shape[1], 3)
             self._room = torch.empty(shape, dtype=torch.float32, device=target.device)
         rows = self._room.shape[1]
         for top in range(0, target.shape[0], rows):

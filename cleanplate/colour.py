@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import pairwise
+from functools import reduce
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from .colour_fit import Cells, Shift, fit
+from .memory import rows_at_once
 
 MODES = ("none", "gain and offset", "smooth field")
 DEFAULT_MODE = "smooth field"
 
 _MOST_CELLS = 32
 _LEAST_CELL = 16
-_MOST_SAMPLES = 512
+_MOST_SAMPLES = 256
 _GOLDEN = 0.6180339887498949
 _LIMIT = 1 / 512
-_BLOCK = 1 << 14
-_LARGE_BLOCK = 1 << 23
+_STEP = 8
+"""Rows from one to the next for which a field is computed; between, a straight line will do."""
 
 
 def match_colour(
@@ -59,13 +63,15 @@ def match_colour(
     if mode == "none" or strength == 0:
         return changed
     height, width = ring.shape
-    samples = Samples.of((height, width))
-    before, after, known = (samples.pick(v) for v in (original, changed, ring))
-    shift = measure(samples, after, before, known, mode)
+    shift = measure(changed, original, ring, mode, (height, width))
     if shift is None:
         return changed
     result = changed.clone(memory_format=torch.contiguous_format)
-    Correction.of(shift, (height, width), strength, slice(0, width), result).undo(result, 0)
+    whole = slice(0, height), slice(0, width)
+    correction = Correction.of(shift, (height, width), *whole, strength, result)
+    step = rows_at_once(width, result.device)
+    for top in range(0, height, step):
+        correction.undo(result[top : top + step], top)
     return result
 
 
@@ -79,11 +85,11 @@ def check_colour(mode: str, strength: float) -> None:
 
 @dataclass(frozen=True, eq=False)
 class Samples:
-    """Pixels of a crop that tell as much of its colours as all of them.
+    """Pixels, or means of some, that tell as much of a crop's colours as all of them.
 
     Attributes:
         size: height and width of the crop.
-        rows, columns: where they are, growing int64.
+        rows, columns: where in the crop they are, growing.
     """
 
     size: tuple[int, int]
@@ -91,111 +97,139 @@ class Samples:
     columns: Tensor
 
     @classmethod
-    def of(cls, size: tuple[int, int]) -> Samples:
-        """Of a crop, as many as are needed."""
-        longer = max(size)
-        step = -(-longer // _MOST_SAMPLES)
-        count = torch.arange(-(-longer // step))
+    def of(cls, size: tuple[int, int], rows: slice, columns: slice) -> Samples:
+        """Pixels of a part of a crop: int64, few where it is narrower than they are apart."""
+        step = _step(size)
+        count = torch.arange(-(-max(size) // step))
         # Spread so that no pattern that repeats is always met at the same phase.
-        within = (count.to(torch.float64) * _GOLDEN).frac() * step
-        at = count * step + within.long()
-        return cls(size, at[at < size[0]], at[at < size[1]])
-
-    def within(self, rows: slice, columns: slice) -> Samples:
-        """Those of them that lie in a part of the crop."""
-
-        def held(at: Tensor, part: slice) -> Tensor:
-            return at[(at >= part.start) & (at < part.stop)]
-
-        return Samples(self.size, held(self.rows, rows), held(self.columns, columns))
-
-    @staticmethod
-    def are_all(size: tuple[int, int]) -> bool:
-        """Whether all pixels of a crop of this height and width are taken."""
-        return max(size) <= _MOST_SAMPLES
+        at = count * step + ((count.to(torch.float64) * _GOLDEN).frac() * step).long()
+        parts = (at[(at >= part.start) & (at < part.stop)] for part in (rows, columns))
+        return cls(size, *parts)
 
     def pick(self, picture: Tensor, rows: int = 0, columns: int = 0) -> Tensor:
         """These of the pixels ``[h, w, ...]`` of what begins `rows` and `columns` before a crop."""
         down, across = self.rows + rows, self.columns + columns
-        if self.are_all(self.size):
-            place = (slice(int(at[0]), int(at[-1]) + 1) for at in (down, across))
-            return picture[tuple(place)]
-        return picture[down.to(picture.device)[:, None], across.to(picture.device)]
+        seen = picture[int(down[0]) :, int(across[0]) : int(across[-1]) + 1]
+        down, across = ((at - at[0]).to(picture.device) for at in (down, across))
+        return seen.index_select(0, down).index_select(1, across)
+
+    def measure(self, changed: Tensor, original: Tensor, ring: Tensor, mode: str) -> Shift | None:
+        """The shift that these show, see `match_colour`.
+
+        Args:
+            changed: ``[h, w, 3]`` float32 in 0..1.
+            original: ``[h, w, 3]`` float32.
+            ring: bool ``[h, w]``.
+            mode: one that is not "none".
+
+        Returns:
+            None where there is nothing to undo.
+        """
+        if not ring.any():
+            return None
+        known = ring.cpu().numpy()
+        before, after = (v.cpu().numpy() for v in (original, changed))
+        return fit(_cells(self, after, before, known), field=mode == "smooth field")
 
 
 def measure(
-    samples: Samples, changed: Tensor, original: Tensor, ring: Tensor, mode: str
+    changed: Tensor,
+    original: Tensor,
+    ring: Tensor,
+    mode: str,
+    size: tuple[int, int],
+    top: int = 0,
+    left: int = 0,
 ) -> Shift | None:
-    """The shift that samples of a crop show, see `match_colour`.
+    """The shift that all pixels of a part of a crop show, see `match_colour`.
 
     Args:
-        samples: which pixels of the crop were taken.
-        changed: ``[h, w, 3]`` float32 in 0..1, as sampled.
-        original: ``[h, w, 3]`` float32, as sampled.
-        ring: bool ``[h, w]``, as sampled.
+        changed: ``[h, w, 3]`` float32.
+        original: ``[h, w, 3]`` float32.
+        ring: bool ``[h, w]``.
         mode: one that is not "none".
+        size: height and width of the crop.
+        top: where in it the part begins.
+        left: the same.
 
     Returns:
         None where there is nothing to undo.
     """
-    if not ring.any():
-        return None
-    shift = fit(_cells(samples, changed, original, ring), field=mode == "smooth field")
-    return shift if shift.is_seen else None
-
-
-def _cells(samples: Samples, changed: Tensor, original: Tensor, ring: Tensor) -> Cells:
-    """Means over square cells of the ring's pixels."""
-    size, rows, columns = samples.size, samples.rows, samples.columns
-    cell = max(_LEAST_CELL, -(-max(size) // _MOST_CELLS))
-    down, across = (_members(at // cell).to(changed.device) for at in (rows, columns))
-    y, x = ((at + 0.5).to(changed) for at in (rows, columns))
-    known = ring.to(changed.dtype)
-    sums = down @ known, (down * y) @ known, down @ (known * x)
-    counts = torch.stack([part @ across.T for part in sums], dim=-1)
-
-    # Several rows of cells at once, as many as stay in the processor's cache.
-    many = max(1, _BLOCK // (len(columns) * cell))
-    tops = torch.searchsorted(rows, torch.arange(0, size[0] + many * cell, many * cell)).tolist()
-    tallest = max(bottom - top for top, bottom in pairwise(tops))
-    room = changed.new_empty(tallest, 6, len(columns), 3)
-    found = []
-    for i, (top, bottom) in enumerate(pairwise(tops)):
-        part = slice(top, bottom)
-        old, new, products = original[part], changed[part], room[: bottom - top]
-        weight, held, weighted, square, mixed, texture = products.unbind(dim=1)
-        # A channel that ran into black or white tells only how far it could move.
-        weight.copy_((new > _LIMIT) & (new < 1 - _LIMIT) & ring[part].unsqueeze(-1))
-        torch.mul(weight, old, out=held)
-        shift = torch.sub(new, old)
-        torch.mul(weight, shift, out=weighted)
-        torch.mul(weighted, shift, out=square)
-        torch.mul(held, shift, out=mixed)
-        torch.mul(held, old, out=texture)
-        strip = down[i * many : (i + 1) * many, part] @ products.flatten(1)
-        found.append(torch.einsum("ipwc,jw->ijpc", strip.view(len(strip), *room.shape[1:]), across))
-    # The fit is tiny and wants a precision that not every device has.
-    table = torch.cat((counts, torch.cat(found).flatten(2)), dim=-1).flatten(0, 1).cpu().double()
-    count, rest = table[:, :1], table[:, 3:].view(-1, 6, 3)
-    held = count[:, 0] > 0
-    weight = rest[held, 0]
-    old, mean, square, mixed, texture = (rest[held, 1:] / weight[:, None].clamp(min=1)).unbind(1)
-    return Cells(
-        size=size,
-        place=table[held, 1:3] / count[held],
-        weight=weight,
-        original=old,
-        shift=mean,
-        variance=(square - mean.square()).clamp(min=0),
-        texture=(texture - old.square()).clamp(min=0),
-        covariance=mixed - old * mean,
-        clipped=1 - weight / count[held],
+    step = min(_step(size), *ring.shape)
+    height, width = (side // step for side in ring.shape)
+    after, before = (changed.new_empty(height, width, 3) for _ in range(2))
+    known = ring.new_empty(height, width)
+    many = max(1, rows_at_once(width * step, changed.device) // step)
+    for first in range(0, height, many):
+        part = slice(first, min(first + many, height))
+        place = slice(part.start * step, part.stop * step), slice(0, width * step)
+        got = changed[place].clamp(0, 1)
+        # A square of which a pixel ran into black or white counts as black.
+        free = _pool((got > _LIMIT) & (got < 1 - _LIMIT), step, torch.logical_and)
+        after[part] = _pool(got, step, torch.add).div_(step**2).mul_(free)
+        before[part] = _pool(original[place].clamp(0, 1), step, torch.add).div_(step**2)
+        known[part] = _pool(ring[place], step, torch.logical_and)
+    rows, columns = (
+        torch.arange(count) * step + (first + (step - 1) / 2)
+        for count, first in ((height, top), (width, left))
     )
+    return Samples(size, rows, columns).measure(after, before, known, mode)
 
 
-def _members(cell: Tensor) -> Tensor:
-    """Which samples ``[N]`` belong to which cell: 0 or 1, ``[cells, N]``."""
-    return (cell == torch.arange(int(cell[-1]) + 1)[:, None]).to(torch.float32)
+def _step(size: tuple[int, int]) -> int:
+    """How far apart samples of a crop are, in pixels, that they be as many as are needed."""
+    return -(-max(size) // _MOST_SAMPLES)
+
+
+def _pool(values: Tensor, step: int, join: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    """What lies in each square of `step` pixels along a side, joined: ``[h, w, ...]``."""
+    rows = reduce(join, (values[i::step] for i in range(step)))
+    return reduce(join, (rows[:, i::step] for i in range(step)))
+
+
+def _cells(
+    samples: Samples,
+    changed: NDArray[np.float32],
+    original: NDArray[np.float32],
+    ring: NDArray[np.bool_],
+) -> Cells:
+    """Means over square cells of the ring's pixels."""
+    cell = max(_LEAST_CELL, -(-max(samples.size) // _MOST_CELLS))
+    rows, columns = samples.rows.numpy(), samples.columns.numpy()
+    tops, lefts = (np.unique(at // cell, return_index=True)[1] for at in (rows, columns))
+
+    def total(values: NDArray[np.float32]) -> NDArray[np.float32]:
+        lines = values.reshape(len(rows), -1)
+        strips = np.add.reduceat(lines, tops).reshape(len(tops), len(columns), 3)
+        return np.add.reduceat(strips, lefts, axis=1)
+
+    places = np.empty((*ring.shape, 3), np.float32)
+    places[..., 0] = ring
+    np.multiply(ring, rows[:, None] + 0.5, out=places[..., 1], casting="same_kind")
+    np.multiply(ring, columns + 0.5, out=places[..., 2], casting="same_kind")
+    # A channel that ran into black or white tells only how far it could move.
+    weight = ((changed > _LIMIT) & (changed < 1 - _LIMIT) & ring[..., None]).astype(np.float32)
+    shift = changed - original
+    old, new = weight * original, weight * shift
+    sums = (places, weight, old, new, new * shift, old * shift, old * original)
+    table = np.stack([total(part) for part in sums]).astype(np.float64).reshape(7, -1, 3)
+    held = table[0, :, 0] > 0
+    count = table[0, held, :1]
+    counted = table[1, held].T
+    mean, shifted, square, mixed, texture = (
+        part.T / np.maximum(counted, 1) for part in table[2:, held]
+    )
+    return Cells(
+        size=samples.size,
+        place=table[0, held, 1:] / count,
+        weight=counted,
+        original=mean,
+        shift=shifted,
+        variance=np.maximum(square - shifted**2, 0),
+        texture=np.maximum(texture - mean**2, 0),
+        covariance=mixed - mean * shifted,
+        clipped=1 - counted / count.T,
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -203,86 +237,94 @@ class Correction:
     """Inverts ``changed = original + offset + gain (original - centre) + field``.
 
     Attributes:
-        slope, start: what to take away is `start` + `slope` times the colour, where no field is.
-        least, most: bounds of that, for a gain is not believed for all tones.
-        field: how the field varies down and across, and its bounds; None without one.
-        strength: how much is taken away.
-        room: memory to compute in.
+        factor: what colours are multiplied with; None for 1.
+        added: what is then added, ``[n, 3 w]``: at every eighth row, for it varies slowly.
+        between: how much each row takes of which of them, ``[h, n]``.
+        bounded: the gain's part where it is not believed for all tones; None where it is.
     """
 
-    slope: Tensor | None
-    start: Tensor
-    least: Tensor
-    most: Tensor
-    field: tuple[Tensor, Tensor, Tensor, Tensor] | None
-    strength: float
-    room: Tensor
+    factor: Tensor | None
+    added: Tensor
+    between: Tensor
+    bounded: _Bounded | None
 
     @classmethod
     def of(
         cls,
         shift: Shift,
         size: tuple[int, int],
-        strength: float,
+        rows: slice,
         columns: slice,
+        strength: float,
         like: Tensor,
     ) -> Correction:
-        """For some columns of a crop.
+        """For a part of a crop.
 
         Args:
             shift: what was measured.
             size: height and width of the crop it was measured on.
-            strength: how much is undone.
+            rows: of that crop.
             columns: of that crop.
+            strength: how much is undone.
             like: has the type and device of what will be corrected.
         """
-        width = columns.stop - columns.start
+        height, width = rows.stop - rows.start, columns.stop - columns.start
 
         def row(value: Tensor) -> Tensor:
             # Three values at a time would be slow.
             return value.to(like).repeat(width)
 
+        count = -(-(height - 1) // _STEP) + 1
+        at = torch.arange(height, dtype=torch.float64)[:, None] / _STEP
+        between = (1 - (at - torch.arange(count)).abs()).clamp(min=0).to(like)
+        last = rows.start + (count - 1) * _STEP + 1
+        down, right = shift.waves(slice(rows.start, last), columns, size)
+        bent = torch.einsum("cij,xj->ixc", shift.field, right)
+        field = down[::_STEP].to(like) @ bent.flatten(1).to(like)
+        field.clamp_(*(row(bound) for bound in shift.bounds)).add_(row(shift.offset))
+
         slope = shift.gain / (1 + shift.gain)
-        ends = torch.stack(shift.tones) * shift.gain
-        least, most = ends.amin(dim=0), ends.amax(dim=0)
         start = -slope * shift.centre
-        field = None
-        if shift.field.any():
-            down, right = shift.waves(*size)
-            bend = torch.einsum("cij,xj->ixc", shift.field, right[columns]).flatten(1)
-            low, high = (row(bound + shift.offset) for bound in shift.bounds)
-            # The offset goes with the wave that is constant.
-            bend[0] += shift.offset.repeat(width)
-            field = down.to(like), bend.to(like), low, high
-        else:
-            start = start + (1 - slope) * shift.offset
-            least, most = least + shift.offset, most + shift.offset
-        block = _BLOCK if like.device.type == "cpu" else _LARGE_BLOCK
-        room = like.new_empty(2, max(1, block // width), 3 * width)
-        gained = row(slope) if shift.gain.any() else None
-        return cls(gained, row(start), row(least), row(most), field, strength, room)
+        least, most = (shift.tones * shift.gain).aminmax(dim=0)
+        # What would be taken away at black and white.
+        low, high = shift.bounds + shift.offset
+        ends = torch.stack(
+            [start + slope * (tone - bent) for tone in (0, 1) for bent in (low, high)]
+        )
+        if (ends < least).any() or (ends > most).any():
+            bounded = _Bounded(row(slope), row(start), row(least), row(most), strength)
+            return cls(None, field, between, bounded)
+        factor = row(1 - strength * slope) if slope.any() else None
+        added = field.mul_(row(slope - 1)).sub_(row(start)).mul_(strength)
+        return cls(factor, added, between, None)
 
     def undo(self, changed: Tensor, top: int) -> None:
-        """Correct, in place, rows of the crop ``[n, w, 3]`` from `top` on; they are contiguous."""
+        """Correct, in place, rows of the part ``[n, w, 3]`` from its row `top` on."""
         lines = changed.view(len(changed), -1)
-        block = self.room.shape[1]
-        for first in range(0, len(lines), block):
-            seen = lines[first : first + block]
-            self._undo(seen, slice(top + first, top + first + len(seen)))
-
-    def _undo(self, seen: Tensor, rows: slice) -> None:
-        added, tone = self.room[:, : len(seen)]
-        if self.field is None:
-            if self.slope is None:
-                seen.sub_(self.start, alpha=self.strength)
-                return
-            torch.addcmul(self.start, seen, self.slope, out=tone)
-            seen.sub_(tone.clamp_(self.least, self.most), alpha=self.strength)
+        first, last = top // _STEP, -(-(top + len(lines) - 1) // _STEP) + 1
+        between, added = self.between[top : top + len(lines), first:last], self.added[first:last]
+        if self.bounded is not None:
+            self.bounded.undo(lines, between @ added)
             return
-        down, bend, low, high = self.field
-        torch.mm(down[rows], bend, out=added).clamp_(low, high)
-        if self.slope is not None:
-            torch.sub(seen, added, out=tone)
-            torch.addcmul(self.start, tone, self.slope, out=tone).clamp_(self.least, self.most)
-            added.add_(tone)
-        seen.sub_(added, alpha=self.strength)
+        if self.factor is not None:
+            lines.mul_(self.factor)
+        lines.addmm_(between, added)
+
+
+@dataclass(frozen=True, eq=False)
+class _Bounded:
+    """A gain of which no more is undone than what it makes of the tones it is believed for.
+
+    What is taken away is `start` + `slope` times the colour, within `least` and `most`.
+    """
+
+    slope: Tensor
+    start: Tensor
+    least: Tensor
+    most: Tensor
+    strength: float
+
+    def undo(self, lines: Tensor, field: Tensor) -> None:
+        """Take it, and the field, from rows of colours ``[n, 3 w]``, in place."""
+        tone = torch.addcmul(self.start, lines - field, self.slope)
+        lines.sub_(tone.clamp_(self.least, self.most).add_(field), alpha=self.strength)

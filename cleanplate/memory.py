@@ -11,6 +11,12 @@ from torch import Tensor
 _NUMPY = {torch.float32: np.float32, torch.float16: np.float16, torch.float64: np.float64}
 _LARGE = 1 << 22
 
+_BLOCK = (1 << 15) // 3
+_LARGE_BLOCK = 1 << 23
+"""Pixels that are worked on at once. With three channels the smaller stays below what torch wakes
+its threads for: to wake them for each step takes longer than such steps, and steps on larger blocks
+leave the processor's cache. A GPU would rather have many."""
+
 
 def empty(shape: Sequence[int], dtype: torch.dtype, device: torch.device) -> Tensor:
     """A tensor of any content.
@@ -29,3 +35,8 @@ def zeros(shape: Sequence[int], device: torch.device) -> Tensor:
     if device.type != "cpu":
         return torch.zeros(tuple(shape), device=device)
     return torch.from_numpy(np.zeros(shape, np.float32))
+
+
+def rows_at_once(width: int, device: torch.device) -> int:
+    """How many rows of a picture to work on at once, in several steps."""
+    return max(1, (_BLOCK if device.type == "cpu" else _LARGE_BLOCK) // max(1, width))

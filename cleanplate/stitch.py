@@ -17,7 +17,7 @@ from .checks import check_image, size_of
 from .colour import DEFAULT_MODE, Correction, Samples, check_colour, measure
 from .colour_fit import Shift
 from .geometry import Box, Size
-from .memory import empty, zeros
+from .memory import empty, rows_at_once, zeros
 from .multiband import blend_bands
 from .upscale.resize import resize, resize_samples, resize_strips
 
@@ -29,6 +29,8 @@ _LEAST_WEIGHT = 1e-30
 _LEAST_RING = 64
 _RING_SHARE = 12
 """How wide a ring the colours are measured on, in pixels and as a part of what changes."""
+_SMALL = 512
+"""Pixels along a side up to which it costs little to resize more than what changes."""
 
 Seam = Literal["feather", "multi-band", "whole crop"]
 """How a crop meets its surroundings: faded by the blend weights; faded band by band, see
@@ -238,19 +240,19 @@ def _put(
     ring = max(_LEAST_RING, max(window.width, window.height) // _RING_SHARE)
     around = window.pad(ring).intersect(visible) or window
     pixels = crop[0].to(result.device, _precision(result))
-    extent = (around.height, around.width)
     shift = seen = None
     if colour[0] != "none" and colour[1] > 0:
-        if size_of(crop) != box.size and Samples.are_all(extent):
+        if size_of(crop) != box.size and max(around.width, around.height) <= _SMALL:
             # What is measured and what is put back is then best computed once.
             seen = resize(pixels[None], box.size, around)[0]
         shift = _measure(pixels, seen, stitch, index, around, colour[0])
-        if seen is not None or seam == "multi-band":
-            window = around
+    if seam == "multi-band":
+        window = around
     correction = None
+    place = window.relative_to(around)
     if shift is not None:
-        columns = window.relative_to(around).columns
-        correction = Correction.of(shift, extent, colour[1], columns, pixels)
+        extent = around.height, around.width
+        correction = Correction.of(shift, extent, place.rows, place.columns, colour[1], pixels)
     weight = alpha[window.rows, window.columns].to(result.device)
     target = window.shift(box.x, box.y).relative_to(stitch.bounds)
     view = result[target.rows, target.columns]
@@ -260,19 +262,28 @@ def _put(
     if seen is None:
         strips = resize_strips(pixels, box.size, window, pixels.dtype)
     else:
-        strips = [(slice(0, window.height), seen)]
-    for rows, strip in strips:
+        strips = [(slice(0, window.height), seen[place.rows, place.columns])]
+    for rows, part in _blocks(strips):
         if correction is not None:
-            correction.undo(strip.clamp_(0, 1), rows.start + window.y - around.y)
+            correction.undo(part, rows.start)
         if whole is not None:
-            whole[rows] = strip
+            whole[rows] = part
         else:
-            mix(view[rows], strip, None if seam == "whole crop" else weight[rows])
+            mix(view[rows], part, None if seam == "whole crop" else weight[rows])
     if whole is None or torch.equal(view[..., :3].to(whole.dtype), whole):
         return
     single = torch.float32
     bands = blend_bands(view[..., :3].to(single), whole.to(single).clamp(0, 1), weight)
     blend(view, bands, (weight > 0).to(weight.dtype))
+
+
+def _blocks(strips: Iterable[tuple[slice, Tensor]]) -> Iterator[tuple[slice, Tensor]]:
+    """Rows and their pixels ``[n, w, 3]``, a few at a time."""
+    for rows, pixels in strips:
+        step = rows_at_once(pixels.shape[1], pixels.device)
+        for top in range(rows.start, rows.stop, step):
+            part = slice(top, min(top + step, rows.stop))
+            yield part, pixels[part.start - rows.start : part.stop - rows.start]
 
 
 def _precision(image: Tensor) -> torch.dtype:
@@ -291,14 +302,22 @@ def _measure(
     inside = place.intersect(Box.of(size_of(stitch.image)))
     if inside is None:
         return None
-    inside = inside.relative_to(place)
-    samples = Samples.of((around.height, around.width)).within(inside.rows, inside.columns)
+    crop_size, extent = size_of(crop[None]), (around.height, around.width)
+    part = inside.relative_to(place)
+    if seen is None and crop_size == box.size:
+        seen = crop[around.rows, around.columns]
+    if seen is not None:
+        here = inside.relative_to(box)
+        known = stitch.alpha[index, here.rows, here.columns].to(crop.device) == 0
+        before = image[inside.rows, inside.columns].to(crop.device, torch.float32)
+        after = seen[part.rows, part.columns].to(torch.float32)
+        return measure(after, before, known, mode, extent, part.y, part.x)
+    samples = Samples.of(extent, part.rows, part.columns)
+    if not len(samples.rows) or not len(samples.columns):
+        return None
     known = samples.pick(stitch.alpha[index], around.y, around.x).to(crop.device) == 0
     if not known.any():
         return None
     before = samples.pick(image, place.y, place.x).to(crop.device, torch.float32)
-    if seen is None:
-        after = resize_samples(crop, box.size, samples.rows + around.y, samples.columns + around.x)
-    else:
-        after = samples.pick(seen).to(torch.float32)
-    return measure(samples, after.clamp(0, 1), before.clamp(0, 1), known, mode)
+    after = resize_samples(crop, box.size, samples.rows + around.y, samples.columns + around.x)
+    return samples.measure(after.clamp_(0, 1), before.clamp(0, 1), known, mode)

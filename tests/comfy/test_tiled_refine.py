@@ -144,6 +144,13 @@ def test_with_a_sampler_that_changes_nothing_the_image_comes_back(
     assert len({call["latent"].shape for call in calls}) == 1
 
 
+def test_a_change_of_every_tile_is_that_of_the_image(comfy, sd, lossless):
+    model, _ = recorded(sd[0], lambda latent: latent / 2)  # pixels of a VAE are in -1..1
+    image = torch.rand(1, 300, 555, 3)
+    result = result_of(refined(comfy, image, model, lossless, sd[3]))
+    assert float((result - (0.25 + image / 2)).abs().max()) < 1e-6
+
+
 def test_images_of_a_batch_and_transparency(comfy, sd, lossless):
     model, calls = recorded(sd[0], unchanged)
     image = torch.rand(3, 300, 100, 4)

@@ -53,6 +53,20 @@ def test_every_pixel_changes_wholly(height, width, overlap):
     assert float(result.max()) <= 1
 
 
+def test_each_tile_lands_where_it_was_taken_from():
+    draw = random.Random(5)
+    for _ in range(60):
+        height, width = draw.randint(1, 260), draw.randint(1, 260)
+        image, wanted = torch.rand(1, height, width, 3), torch.rand(height, width, 3)
+        grid = grid_of(image, tile=16 * draw.randint(4, 9), overlap=draw.randrange(32))
+
+        def draws(pixels, tile, wanted=wanted):
+            return window(wanted, tile.box)
+
+        result = refine_tiles(image, grid.tiles(), draws)
+        assert float((result[0] - wanted).abs().max()) < 4e-7
+
+
 def test_weights_add_up_where_windows_are_short():
     # Three windows over 129 pixels would blend in threes at full overlap.
     for length in range(100, 200):

@@ -123,7 +123,7 @@ def depth(alignment: Alignment, box: Box) -> Tensor:
     """How far inside the frame the pixels of a box of the image lie.
 
     Returns:
-        float32 ``[h, w, 2]``: distance to the nearest vertical and horizontal edge of the frame,
+        float32 ``[2, h, w]``: distance to the nearest vertical and horizontal edge of the frame,
         in pixels of the frame; negative outside.
     """
     middle = np.array([[0, 0, SIDE / 2], [0, 0, SIDE / 2]])

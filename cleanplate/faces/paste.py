@@ -33,7 +33,8 @@ def frame_weight() -> Tensor:
 
 def _fade(inside: Tensor) -> Tensor:
     wave = ((inside - _RIM * SIDE) / (_FADE * SIDE)).clamp_(0, 1)
-    return wave.mul_(torch.pi).cos_().mul_(-0.5).add_(0.5).prod(-1)
+    across, down = wave.mul_(torch.pi).cos_().mul_(-0.5).add_(0.5)
+    return across.mul_(down)
 
 
 def weight(alignment: Alignment, box: Box, others: Sequence[Alignment] = ()) -> Tensor:
@@ -55,7 +56,7 @@ def weight(alignment: Alignment, box: Box, others: Sequence[Alignment] = ()) -> 
 
 def _claim(inside: Tensor) -> Tensor:
     """Which of two faces has more of a right to a pixel: 0 at the rim, 1 in the middle."""
-    return (inside.amin(-1) / (SIDE / 2)).clamp_(0, 1).pow_(4)
+    return (inside.amin(0) / (SIDE / 2)).clamp_(0, 1).pow_(4)
 
 
 class Paste:
@@ -113,9 +114,13 @@ class Paste:
             change = torch.addcmul(added[..., :3], added[..., 3:], seen)
             change *= (strength * counts)[..., None]
             before = result[at][..., :3].to("cpu", torch.float32)
-            after = before + change
+            after = change.add_(before)
             # An image beyond 0..1 stays so where nothing changes.
-            after = after.maximum(before.clamp(max=0)).minimum(before.clamp(min=1))
+            low, high = (float(value) for value in torch.aminmax(before))
+            if low >= 0 and high <= 1:
+                after.clamp_(0, 1)
+            else:
+                after = after.maximum(before.clamp(max=0)).minimum(before.clamp(min=1))
             result[at][..., :3] = after.to(result.device, result.dtype)
             mask[at] += counts.to(mask.device)
 

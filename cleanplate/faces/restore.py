@@ -256,5 +256,5 @@ class _Work:
 
 def _inside(alignment: Alignment, size: Size) -> Tensor:
     """Which pixels of the frame show the image and not what lies beyond it: bool ``[512, 512]``."""
-    x, y = positions(inverted(alignment.matrix), Box(0, 0, SIDE, SIDE)).unbind(-1)
+    x, y = positions(inverted(alignment.matrix), Box(0, 0, SIDE, SIDE))
     return (x >= 0) & (x < size.width) & (y >= 0) & (y < size.height)

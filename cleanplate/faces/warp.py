@@ -42,15 +42,15 @@ def bounds(matrix: Matrix, box: Box) -> Box:
 
 
 def positions(matrix: Matrix, box: Box) -> Tensor:
-    """Where the centres of the pixels of a box go: float32 ``[h, w, 2]``."""
+    """Where the centres of the pixels of a box go: float32 ``[2, h, w]``, x and y."""
     across = np.arange(box.x, box.right) + 0.5
     down = np.arange(box.y, box.bottom) + 0.5
-    found = torch.empty(box.height, box.width, 2)
+    found = torch.empty(2, box.height, box.width)
     for axis, (a, b, start) in enumerate(matrix):
         rows, columns = (
             torch.from_numpy(v.astype(np.float32)) for v in (b * down + start, a * across)
         )
-        torch.add(rows[:, None], columns, out=found[..., axis])
+        torch.add(rows[:, None], columns, out=found[axis])
     return found
 
 
@@ -107,7 +107,7 @@ class Sampler:
         # grid_sample counts positions from -1 to 1.
         height, width = self._picture.shape[:2]
         to_grid = self._source * np.array([[2 / width], [2 / height]])
-        grid = positions(to_grid - np.array([[0, 0, 1], [0, 0, 1]]), box)[None]
+        grid = positions(to_grid - np.array([[0, 0, 1], [0, 0, 1]]), box).movedim(0, -1)[None]
         sampled = F.grid_sample(
             torch.from_numpy(self._picture).movedim(-1, 0)[None],
             grid,

@@ -2,7 +2,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from cleanplate.colour import DEFAULT_MODE, MODES, match_colour
+from cleanplate.colour import DEFAULT_MODE, MODES, Samples, match_colour
 
 ACTIVE = [mode for mode in MODES if mode != "none"]
 
@@ -68,7 +68,7 @@ def blurred(image: torch.Tensor) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("step", [1, 8])
-def test_samples_of_a_large_crop_show_its_shift(step):
+def test_means_of_a_large_crop_show_its_shift(step):
     """Also beside what repeats every few pixels, as a model's blocks do."""
     image = scene(650, 1100)
     drift = torch.linspace(-0.04, 0.04, 1100)[None, :, None] + 0.03
@@ -78,6 +78,27 @@ def test_samples_of_a_large_crop_show_its_shift(step):
     assert level.mean() < 0.7 / 255
     still = match_colour(image, image, around(image), "smooth field")
     assert still is image
+
+
+@pytest.mark.parametrize("mode", ACTIVE)
+def test_samples_show_a_gain_but_not_that_noise_was_blurred(mode):
+    """Means of a few pixels of nothing but detail differ by it alone."""
+    shape = (700, 700)
+    noise = torch.rand(*shape, 3, generator=torch.Generator().manual_seed(3))
+    ring = torch.ones(shape, dtype=torch.bool)
+    ring[200:500, 200:500] = False
+    samples = Samples.of(shape, slice(0, 700), slice(0, 700))
+    known = samples.pick(ring)
+    assert samples.measure(*(samples.pick(v) for v in (blurred(noise), noise)), known, mode) is None
+    image = scene(*shape)
+    shift = samples.measure(*(samples.pick(v) for v in (image * 0.9, image)), known, mode)
+    assert torch.allclose(shift.gain, torch.full((3,), -0.1, dtype=torch.float64), atol=0.002)
+
+
+def test_samples_of_a_part_narrower_than_their_distance():
+    samples = Samples.of((1000, 3000), slice(0, 1000), slice(4, 5))
+    assert len(samples.rows) > 80
+    assert len(samples.columns) <= 1
 
 
 @pytest.mark.parametrize("mode", ACTIVE)

@@ -65,6 +65,27 @@ def write_restoreformer(path: Path, channels: int = 64) -> Path:
     return _write(path, network)
 
 
+def write_codeformer(path: Path) -> Path:
+    """Write a CodeFormer of true size (94 million random weights, 360 MB).
+
+    Raises:
+        ImportError: the package spandrel_extra_arches is not installed.
+    """
+    from spandrel_extra_arches.architectures.CodeFormer import CodeFormer
+
+    with torch.device("meta"):
+        network = CodeFormer(
+            dim_embd=512,
+            n_head=8,
+            n_layers=9,
+            codebook_size=1024,
+            latent_size=256,
+            connect_list=["32", "64", "128", "256"],
+            fix_modules=["quantize", "generator"],
+        )
+    return _write(path, network)
+
+
 def _write(path: Path, network: torch.nn.Module) -> Path:
     shapes: dict[str, Shape] = {k: tuple(v.shape) for k, v in network.state_dict().items()}
     return write_sparse(path, shapes, random_weights(shapes, 0))

@@ -10,6 +10,7 @@ from typing import Any
 import comfy.sample
 import comfy.samplers
 import comfy.utils
+import torch
 import torch.nn.functional as F
 from comfy_api.latest import io
 from torch import Tensor
@@ -290,7 +291,7 @@ class _Refiner:
             seed=(self.seed + tile.image * self.grid.count + tile.number) % _SEEDS,
         )
         made = self.vae.decode(sampled)[0, ..., :3]
-        if not made.isfinite().all():
+        if not torch.stack(torch.aminmax(made)).isfinite().all():
             say(
                 f"The model made NaN of tile {tile.number + 1}, which stays as it was: run ComfyUI "
                 "with --fp32-vae, or the model in another precision."

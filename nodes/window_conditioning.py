@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..cleanplate.geometry import Box, Size, round_up
-from ..cleanplate.upscale.refine import mirrored
+from ..cleanplate.upscale.refine import mirrored, pick
 
 Conditioning = list[list[Any]]
 
@@ -159,7 +159,7 @@ def _pixels(cut: Cut, plane: Tensor) -> Tensor:
         y = round((height - height * (theirs / ours)) / 2)
     rows = y + _nearest(mirrored(cut.box.rows, canvas.height), canvas.height, height - 2 * y)
     columns = x + _nearest(mirrored(cut.box.columns, canvas.width), canvas.width, width - 2 * x)
-    return _taken(_of_image(cut, plane), rows, columns)
+    return pick(_of_image(cut, plane), plane.ndim - 2, rows, columns)
 
 
 def _latents(cut: Cut, latents: Tensor) -> Tensor:
@@ -174,7 +174,7 @@ def _latents(cut: Cut, latents: Tensor) -> Tensor:
             picked.append(mirrored(part, length))
         else:
             picked.append(_nearest(mirrored(part, whole), whole, length))
-    return _taken(_of_image(cut, latents), *picked)
+    return pick(_of_image(cut, latents), latents.ndim - 2, *picked)
 
 
 def _reference(cut: Cut, latents: Tensor) -> Tensor:
@@ -197,13 +197,6 @@ def _gligen(cut: Cut, gligen: tuple[Any, ...]) -> tuple[Any, ...] | None:
 def _nearest(at: Tensor, length: int, theirs: int) -> Tensor:
     """Which of `theirs` pixels lie nearest to pixels of an axis that has `length`."""
     return (2 * at + 1) * theirs // (2 * length)
-
-
-def _taken(plane: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    low = int(rows.min())
-    part = plane.narrow(-2, low, int(rows.max()) + 1 - low)
-    rows, columns = (rows - low).to(plane.device), columns.to(plane.device)
-    return part.index_select(-2, rows).index_select(-1, columns)
 
 
 def _of_image(cut: Cut, batch: Tensor) -> Tensor:

@@ -200,11 +200,19 @@ def window(plane: Tensor, box: Box) -> Tensor:
     height, width = plane.shape[:2]
     if box.bottom <= height and box.right <= width:
         return plane[box.rows, box.columns]
-    rows, columns = mirrored(box.rows, height), mirrored(box.columns, width)
-    part = plane[int(rows.min()) : int(rows.max()) + 1]
-    return part.index_select(0, (rows - rows.min()).to(plane.device)).index_select(
-        1, columns.to(plane.device)
-    )
+    return pick(plane, 0, mirrored(box.rows, height), mirrored(box.columns, width))
+
+
+def pick(plane: Tensor, axis: int, rows: Tensor, columns: Tensor) -> Tensor:
+    """Some rows, counted along `axis`, and some columns, along the next; each index any times."""
+    for at, wanted in ((axis, rows), (axis + 1, columns)):
+        # First cut them out, so that what lies beside them costs nothing.
+        first = int(wanted.min())
+        plane = plane.narrow(at, first, int(wanted.max()) + 1 - first)
+    for at, wanted in ((axis, rows), (axis + 1, columns)):
+        if not bool((wanted.diff() == 1).all()):
+            plane = plane.index_select(at, (wanted - wanted.min()).to(plane.device))
+    return plane
 
 
 def mirrored(pixels: slice, length: int) -> Tensor:

@@ -536,6 +536,25 @@ def test_a_hint_of_another_shape_is_cut_to_the_middle_as_core_does(cropping):
     assert control.cond_hint_original is hint
 
 
+def test_cropping_costs_nothing_beside_the_tile(cropping):
+    # One value stands for planes whose rows alone would not fit into memory.
+    side = 1 << 30
+    hint, mask = torch.rand(1, 3, 1, 1).expand(1, 3, side, side), torch.ones(1, 1).expand(64, 64)
+    control, _ = control_of(hint)
+    latents = torch.rand(1, 4, 1, 1).expand(1, 4, side // 8, side // 8)
+    edge = Box(side - 100, side - 100, 112, 112)
+    made = cropped(
+        cropping,
+        cut_of(cropping, edge, Size(side, side)),
+        control=control,
+        mask=mask,
+        concat_latent_image=latents,
+    )
+    assert made["control"].cond_hint_original.shape == (1, 3, 112, 112)
+    assert made["mask"].shape == (1, 14, 14)
+    assert made["concat_latent_image"].shape == (1, 4, 14, 14)
+
+
 def test_gligen_boxes(cropping):
     boxes = [("near", 10, 20, 45, 70), ("far", 5, 5, 0, 0)]
     made = cropped(cropping, cut_of(cropping, BOX), gligen=("position", None, boxes))

@@ -190,6 +190,13 @@ def test_mirrored_pixels():
     assert window(plane, Box(2, 1, 4, 3)).tolist() == [[6, 7, 6, 5], [10, 11, 10, 9], [6, 7, 6, 5]]
 
 
+def test_cutting_a_tile_out_costs_nothing_beside_it():
+    # One value stands for a plane whose rows alone would not fit into memory.
+    plane = torch.ones(1, 1, 1).expand(1 << 30, 1 << 30, 3)
+    edge = (1 << 30) - 100
+    assert window(plane, Box(edge, edge, 112, 112)).shape == (112, 112, 3)
+
+
 def test_parts_of_the_noise_agree_where_they_overlap():
     field = NoiseField(seed=2**64 - 1, channels=4)
     whole = field.part(Box(0, 0, 300, 200))

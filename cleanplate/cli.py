@@ -235,10 +235,10 @@ def _lama(path: Path, device: torch.device) -> Fill:
 
 def _upscaler(path: Path, device: torch.device, console: Console) -> Upscaler:
     from .models import load_upscale_model
-    from .upscale.tiled import ModelUpscaler, Surroundings
+    from .upscale.tiled import ModelUpscaler, Surroundings, TiledNetwork
 
     around = Surroundings(device, step=lambda done, total: console.progress("upscale", done, total))
-    return ModelUpscaler(load_upscale_model(path).to(device), around)
+    return ModelUpscaler(TiledNetwork(load_upscale_model(path).to(device), around))
 
 
 def _device(name: str) -> torch.device:

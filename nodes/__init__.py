@@ -7,7 +7,19 @@ from __future__ import annotations
 
 from comfy_api.latest import ComfyExtension, io
 
-from . import check, crop, fill, prepare, refine, removal, stitch, tiled_refine, upscale
+from . import (
+    check,
+    crop,
+    faces,
+    fill,
+    prepare,
+    refine,
+    removal,
+    stitch,
+    tiled_refine,
+    tiled_upscale,
+    upscale,
+)
 
 
 class CleanPlateExtension(ComfyExtension):
@@ -19,7 +31,9 @@ class CleanPlateExtension(ComfyExtension):
             *crop.NODES,
             *stitch.NODES,
             *upscale.NODES,
+            *tiled_upscale.NODES,
             *tiled_refine.NODES,
             *refine.NODES,
+            *faces.NODES,
             *check.NODES,
         ]

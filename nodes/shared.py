@@ -26,6 +26,12 @@ def say(text: str) -> None:
     """Tell the user something that is no error: in the log, and as text under the running node."""
     context = get_executing_context()
     _log.info("%s: %s", context.node_id if context else "CleanPlate", text)
+    show_text(text)
+
+
+def show_text(text: str) -> None:
+    """Show a text under the running node."""
+    context = get_executing_context()
     server = getattr(PromptServer, "instance", None)
     if context and server:
         server.send_progress_text(text, context.node_id)

@@ -9,13 +9,11 @@ from torch import Tensor
 
 from ..cleanplate.checks import check_image, check_mask
 from ..cleanplate.upscale.target import FAMILIES, ModelFamily, fit_to_model
-from ..cleanplate.upscale.tiled import ModelUpscaler
-from .shared import bring_in, finished, progress_steps, says_empty
+from ..cleanplate.upscale.tiled import ModelUpscaler, check_upscaler
+from .shared import finished, says_empty
+from .upscale_network import TileWatch, network_of
 
 _CUSTOM = "custom"
-_TILE_PIXELS = 512 * 512
-_BYTES_PER_PIXEL = 13_000
-"""The most that was measured for an input pixel (DAT); ESRGAN needs 9,000, Compact 500."""
 
 
 class UpscaleToModelRes(io.ComfyNode):
@@ -89,6 +87,8 @@ class UpscaleToModelRes(io.ComfyNode):
     ) -> io.NodeOutput:
         check_image(image)
         mask = check_mask(mask, image)
+        if upscale_model is not None:
+            check_upscaler(upscale_model)
         if says_empty(mask):
             return io.NodeOutput(image, finished(mask))
         family = (
@@ -112,9 +112,7 @@ class _Managed:
         return self._model.scale
 
     def __call__(self, image: Tensor) -> Tensor:
-        pixels = min(image.shape[1] * image.shape[2], _TILE_PIXELS)
-        patcher = bring_in(self._model, pixels * _BYTES_PER_PIXEL)
-        return ModelUpscaler(self._model, patcher.load_device, progress_steps())(image)
+        return ModelUpscaler(network_of(self._model, 0, TileWatch()))(image)
 
 
 NODES: list[type[io.ComfyNode]] = [UpscaleToModelRes]

@@ -35,6 +35,30 @@ def ran_out(error: RuntimeError) -> bool:
     return isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)
 
 
+def check_upscaler(model: Any) -> None:
+    """Refuse what does not take and give colour images.
+
+    Raises:
+        ValueError: it says what the model is and where it belongs.
+    """
+    name = getattr(getattr(model, "architecture", None), "name", type(model).__name__)
+    if not isinstance(model, ImageModelDescriptor):
+        raise ValueError(
+            f"upscale_model is {name}, which fills masks: connect a model of Load Upscale Model, "
+            "and this one to LamaRemove."
+        )
+    if model.purpose == "FaceSR":
+        raise ValueError(
+            f"upscale_model is {name}, which restores single faces: connect it to FaceRestore, "
+            "and here an upscale model such as ESRGAN."
+        )
+    if (model.input_channels, model.output_channels) != (3, 3):
+        raise ValueError(
+            f"upscale_model is {name} for {model.input_channels} channels, of which it makes "
+            f"{model.output_channels}: connect one for colour images (3 and 3)."
+        )
+
+
 @dataclass(frozen=True)
 class Surroundings:
     """What a run is told of the machine and of who watches.
@@ -172,7 +196,7 @@ class TiledNetwork:
             ]
             regions = [r for r in regions if r.top < r.bottom]
             self._tally.total += sum(self._planned(image, r) for r in regions) - before
-        if self.around.step:
+        if self.around.step and self._tally.done >= self._tally.total:
             self.around.step(self._tally.done, self._tally.total)
 
     def _planned(self, image: Tensor, region: _Region) -> int:
@@ -279,17 +303,10 @@ class TiledNetwork:
 
 
 class ModelUpscaler:
-    """An `Upscaler` made of a network that spandrel read, see `TiledNetwork`.
+    """An `Upscaler` made of a network."""
 
-    Args:
-        model: spandrel's descriptor, float32, on the device already.
-        around: the machine, and who watches.
-    """
-
-    def __init__(
-        self, model: ImageModelDescriptor[Any], around: Surroundings | None = None
-    ) -> None:
-        self._network = TiledNetwork(model, around or Surroundings())
+    def __init__(self, network: TiledNetwork) -> None:
+        self._network = network
 
     @property
     def scale(self) -> int:

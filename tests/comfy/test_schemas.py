@@ -11,9 +11,12 @@ NODES = [
     "CropAroundMask",
     "StitchBack",
     "UpscaleToModelRes",
+    "TiledUpscale",
+    "SaveTiledUpscale",
     "TiledRefine",
     "FluxFillRefine",
     "RemovalCheck",
+    "FaceRestore",
 ]
 WIDGETS = {"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO"}
 

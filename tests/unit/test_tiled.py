@@ -5,7 +5,12 @@ from support.upscalers import Blur, Repeat, described
 
 from cleanplate.geometry import Size
 from cleanplate.upscale.rows import Whole
-from cleanplate.upscale.tiled import ModelUpscaler, Surroundings, TiledNetwork
+from cleanplate.upscale.tiled import (
+    ModelUpscaler,
+    Surroundings,
+    TiledNetwork,
+    check_upscaler,
+)
 
 
 def repeated(image, scale):
@@ -24,7 +29,9 @@ def test_tiles_make_up_the_whole(height, width):
     image = torch.rand(2, height, width, 3)
     network = Repeat()
     around = Surroundings(tile=512)
-    assert torch.equal(ModelUpscaler(described(network), around)(image), repeated(image, 2))
+    assert torch.equal(
+        ModelUpscaler(TiledNetwork(described(network), around))(image), repeated(image, 2)
+    )
     assert max(max(seen) for seen in network.seen) <= 512
     assert not network.training
 
@@ -137,9 +144,9 @@ def test_a_tile_below_the_minimum_is_refused():
 def test_progress_before_each_tile():
     calls = []
     around = Surroundings(tile=512, step=lambda done, total: calls.append((done, total)))
-    ModelUpscaler(described(Repeat()), around)(torch.rand(2, 600, 300, 3))
-    # Two images of two tiles; the end of each image is told too.
-    assert [c for i, c in enumerate(calls) if c not in calls[:i]] == [(i, 4) for i in range(5)]
+    ModelUpscaler(TiledNetwork(described(Repeat()), around))(torch.rand(2, 600, 300, 3))
+    # Two images of two tiles, and the end.
+    assert calls == [(i, 4) for i in range(5)]
 
 
 def test_finished_tiles_are_shown_where_they_lie():
@@ -152,3 +159,20 @@ def test_finished_tiles_are_shown_where_they_lie():
 
     ran(described(Repeat(), architecture="DAT"), image, tile=256, seen=seen)
     assert torch.equal(canvas, repeated(image[None], 2)[0])
+
+
+@pytest.mark.parametrize(
+    ("described_as", "message"),
+    [
+        ({"purpose": "FaceSR", "architecture": "GFPGAN"}, "GFPGAN, which restores single faces"),
+        ({"input_channels": 1}, "ESRGAN for 1 channels"),
+    ],
+)
+def test_models_of_another_kind_are_refused(described_as, message):
+    with pytest.raises(ValueError, match=message):
+        check_upscaler(described(Repeat(), **described_as))
+
+
+def test_what_is_no_upscale_model_is_refused():
+    with pytest.raises(ValueError, match="upscale_model is Repeat, which fills masks"):
+        check_upscaler(Repeat())

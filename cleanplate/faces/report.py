@@ -8,24 +8,32 @@ from .face import Face
 from .restore import FaceReport
 
 
-def describe(reports: Sequence[FaceReport], images: int, strength: float, why: str = "") -> str:
+def describe(
+    reports: Sequence[FaceReport],
+    images: int,
+    strength: float,
+    why: str = "",
+    dropped: Sequence[Sequence[str]] = (),
+) -> str:
     """One line for each image and one for each face that was found in it.
 
     Args:
         reports: of all faces, image by image.
         images: how many there are.
         strength: what was asked for; a lower one was the guard's choice.
-        why: what was done where no face was found, for instance how it was looked for.
+        why: how faces were looked for, to end the sentence that none was found.
+        dropped: for each image, sentences about what was given and could not be used.
     """
     lines = []
     for image in range(images):
         faces = [report for report in reports if report.image == image]
         restored = sum(report.restored for report in faces)
-        if not faces:
+        if faces:
+            lines.append(f"Image {image + 1}: {_faces(len(faces))} found, {restored} restored.")
+        else:
             lines.append(f"Image {image + 1}: no face found{why}; it stays as it is.")
-            continue
-        lines.append(f"Image {image + 1}: {_faces(len(faces))} found, {restored} restored.")
         lines += [f"  {_line(report, strength)}" for report in faces]
+        lines += [f"  Not used: {text}." for text in (dropped[image] if dropped else ())]
     return "\n".join(lines)
 
 

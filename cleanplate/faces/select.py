@@ -14,7 +14,6 @@ from .align import Alignment, align
 from .face import Face
 
 CHOICES = ("all", "largest", "most central", "index")
-DEFAULT_CONFIDENCE = 0.95
 LEAST_EYE_DISTANCE = 5.0
 
 
@@ -26,7 +25,7 @@ class Selection:
         choice: "all"; "largest": by the area of the detected box; "most central"; "index": the
             one with that number.
         index: from 0, left to right by the middle of the boxes; negative counts from the right.
-        confidence: least score, 0..1.
+        confidence: least score, 0..1; detectors have their own limit, too.
         eye_distance: least distance of the eyes in pixels of the image.
         most: restore at most so many faces of an image, the largest; 0 is no limit.
 
@@ -36,7 +35,7 @@ class Selection:
 
     choice: str = "all"
     index: int = 0
-    confidence: float = DEFAULT_CONFIDENCE
+    confidence: float = 0.0
     eye_distance: float = LEAST_EYE_DISTANCE
     most: int = 0
 

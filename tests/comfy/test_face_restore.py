@@ -14,7 +14,7 @@ from standins.faces import (
     write_gfpgan,
     write_restoreformer,
 )
-from support.faces import texture
+from support.faces import face_at, texture
 from support.graphs import node
 
 PLAIN = {
@@ -207,7 +207,7 @@ def test_no_face_is_no_error(comfy, astronaut, shape):
     image = torch.rand(shape, generator=torch.Generator().manual_seed(0))
     prompt = graph(comfy, image, descriptor(Transparent("GFPGAN", -1.0)))
     report = unchanged(comfy, prompt, image)
-    assert report.count("no face found at a confidence of 0.95 or more") == shape[0]
+    assert report.count("no face found at a confidence of 0.90 or more") == shape[0]
 
 
 def test_transparency_is_kept(comfy, astronaut):
@@ -321,3 +321,99 @@ def test_the_folder_of_detectors_is_added_to_what_others_registered(comfy):
 
     paths, _ = folder_paths.folder_names_and_paths["facedetection"]
     assert any(path.endswith("facedetection") for path in paths)
+
+
+def given(comfy, image, name, value, network, **settings):
+    prompt = graph(comfy, image, descriptor(network), **settings)
+    prompt[name] = comfy.source(value)
+    prompt["restore"]["inputs"][name] = [name, 0]
+    return comfy.execute_graph(prompt, want=["restore"]).check().results["restore"]
+
+
+def box(x, y, width, height):
+    return {"x": x, "y": y, "width": width, "height": height, "label": "face", "score": 1.0}
+
+
+def test_boxes_say_where_to_look(comfy, astronaut):
+    boxes = [[box(170, 60, 110, 120), box(900, 10, 50, 50), box(20, 400, 60, 60)]]
+    network = Transparent("GFPGAN", -1.0)
+    *_, found, report = given(comfy, astronaut, "boxes", boxes, network)
+    assert len(network.seen) == 1
+    assert len(found[0]) == 1
+    assert "box 2 at (900, 10), 50x50, lies outside the image" in report
+    assert "kept, no landmarks were found in its box" in report
+
+
+def landmarks_of(points, image):
+    """What MediaPipe Face Landmarker says of one face, but for what nobody reads here."""
+    mesh = torch.zeros(478, 2)
+    for place, point in zip((468, 473, 4, 61, 291), points, strict=True):
+        mesh[place] = torch.tensor(point)
+    (left, top), (right, bottom) = mesh[mesh[:, 0] > 0].amin(0), mesh.amax(0)
+    face = {
+        "landmarks_xy": mesh.numpy(),
+        "bbox_xyxy": [float(v) for v in (left, top, right, bottom)],
+        "score": 0.7,
+    }
+    return {"frames": [[face]] * len(image), "image_size": tuple(image.shape[1:3])}
+
+
+def test_landmarks_need_no_detector(comfy):
+    """In a picture without any face."""
+    image = texture(300, 400)[None].repeat(2, 1, 1, 1)
+    points = face_at(200, 150, 200, 10).landmarks
+    network = Transparent("GFPGAN", -1.0)
+    value = landmarks_of(points, image)
+    after, mask, crops, *_, report = given(comfy, image, "face_landmarks", value, network)
+    assert len(network.seen) == 2
+    assert len(crops) == 2
+    assert (after - (1 - image))[mask == 1].abs().max() < 1 / 255
+    assert mask[0, 150, 200] == 1
+    assert "score 0.70: restored" in report
+
+
+def test_landmarks_of_another_picture_are_refused(comfy):
+    image = texture(300, 400)[None]
+    value = landmarks_of(face_at(200, 150, 200).landmarks, image[:, :200])
+    prompt = graph(comfy, image, descriptor(Transparent("GFPGAN")))
+    prompt["given"] = comfy.source(value)
+    prompt["restore"]["inputs"]["face_landmarks"] = ["given", 0]
+    kind, message = refusal(comfy, prompt)
+    assert kind == "ValueError"
+    assert "400x200" in message and "400x300" in message
+
+
+def test_fifty_faces(comfy):
+    image = texture(500, 1000)[None]
+    frames = [
+        landmarks_of(face_at(50 + 100 * (i % 10), 50 + 100 * (i // 10), 64).landmarks, image)
+        for i in range(50)
+    ]
+    value = {**frames[0], "frames": [[frame["frames"][0][0] for frame in frames]]}
+    network = Transparent("RestoreFormer")
+    after, mask, crops, _, boxes, report = given(comfy, image, "face_landmarks", value, network)
+    assert torch.equal(after, image)
+    assert mask.any()
+    assert len(crops) == len(boxes[0]) == 50
+    assert "50 faces found, 50 restored" in report
+    few = given(comfy, image, "face_landmarks", value, Transparent("GFPGAN"), max_faces=2, index=0)
+    assert "50 faces found, 2 restored" in few[-1]
+
+
+def test_a_detector_file_that_is_none(comfy):
+    folder = comfy.base / "models" / "facedetection"
+    folder.mkdir(exist_ok=True)
+    path = folder / "page.onnx"
+    path.write_text("<html>Sign in</html>")
+    try:
+        prompt = graph(
+            comfy,
+            texture(64, 64)[None],
+            descriptor(Transparent("GFPGAN")),
+            face_detector="page.onnx",
+        )
+        kind, message = refusal(comfy, prompt)
+    finally:
+        path.unlink()
+    assert kind == "ValueError"
+    assert "page.onnx is not a YuNet face detector" in message

@@ -55,7 +55,7 @@ def test_the_largest_is_the_one_with_the_largest_detected_box():
 
 def test_the_largest_of_those_that_can_be_restored():
     unsure = replace(LARGE, score=0.5)
-    assert chosen([LEFT, unsure, RIGHT], choice="largest")[0] == [2]
+    assert chosen([LEFT, unsure, RIGHT], choice="largest", confidence=0.9)[0] == [2]
 
 
 def test_the_mask_decides_where():
@@ -81,7 +81,7 @@ def test_the_mask_decides_where():
     ids=["score", "landmarks", "eyes", "left of it", "below it", "line", "inside out"],
 )
 def test_every_skipped_face_has_a_reason(face, words):
-    _, reasons = chosen([face])
+    _, reasons = chosen([face], confidence=0.95)
     assert words in reasons[0]
 
 

@@ -9,7 +9,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..cleanplate.upscale.refine import Tile
-from .shared import say, stop_if_interrupted
+from .shared import show_text, stop_if_interrupted
 
 _PREVIEW = 512
 
@@ -40,7 +40,7 @@ class TileProgress:
             self._shown = tile.image
             self._small = self._image[tile.image, :: self._stride, :: self._stride, :3].clone()
             self._show()
-        say(f"tile {self._done + 1} of {self._tiles}")
+        show_text(f"tile {self._done + 1} of {self._tiles}")
 
     def step(self, step: int, denoised: Any, noisy: Any, steps: int) -> None:
         """A sampler's callback. Raises ComfyUI's interrupt if the user has cancelled."""

@@ -19,7 +19,7 @@ from ..cleanplate.checks import check_image, check_mask, size_of
 from ..cleanplate.geometry import Box
 from ..cleanplate.upscale.noise import NoiseField
 from ..cleanplate.upscale.refine import ALIGN, Grid, Tile, refine_tiles, tiles_to_refine, window
-from .shared import finished, say
+from .shared import finished, say, stop_if_interrupted
 from .tile_progress import TileProgress
 from .window_conditioning import Conditioning, Cut, crop_conditionings
 
@@ -211,7 +211,8 @@ class TiledRefine(io.ComfyNode):
             say(f"{left_out} of {len(image) * grid.count} tiles have nothing to refine.")
         if not tiles:
             return io.NodeOutput(image)
-        prompts = [_encoded(line, clip, positive) for line in lines] or [positive] * grid.count
+        encoded = {line: _encoded(line, clip, positive) for line in dict.fromkeys(lines)}
+        prompts = [encoded[line] for line in lines] or [positive] * grid.count
         progress = TileProgress(image, len(tiles), steps)
         refiner = _Refiner(
             model=model,
@@ -353,6 +354,7 @@ def _encoded(line: str, clip: Any, positive: Conditioning) -> Conditioning:
     """`positive` with the words of a line; all else that it says holds for them too."""
     if not line:
         return positive
+    stop_if_interrupted()
     words = clip.encode_from_tokens_scheduled(clip.tokenize(line))
     kept = positive[0][1] if positive else {}
     return [[text, {**kept, **options}] for text, options in words]

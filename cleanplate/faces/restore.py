@@ -233,7 +233,7 @@ class _Work:
         self._after.append((crop + strength * change).clamp_(0, 1))
         report = replace(report, strength=strength, drift=drift)
         if strength == 0:
-            return replace(report, reason="it would become somebody else")
+            return replace(report, reason="it would drift too far from what it was")
         if self._changed is self._image:
             self._changed = memory.empty(
                 self._image.shape, self._image.dtype, self._image.device

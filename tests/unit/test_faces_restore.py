@@ -1,5 +1,7 @@
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from support.faces import face_at, identity, negative, texture
 
 from cleanplate.faces.face import Face
@@ -14,12 +16,13 @@ SIZES = [24, 60, 150, 390, 700, 1500]
 
 
 def portrait(side, degrees=0.0, channels=3):
-    """A picture with a face in the middle, and some of it around the frame."""
-    n = round(side * 1.1)
-    image = texture(n, n + 7)
+    """A picture with a face in the middle and some of what is around; a band of a large one."""
+    width = round(side * 1.1) + 7
+    height = min(width, 800)
+    image = texture(height, width)
     if channels == 4:
-        image = torch.cat((image, torch.rand(n, n + 7, 1)), 2)
-    return image[None], face_at(n / 2 + 0.2, n / 2 - 0.4, side, degrees)
+        image = torch.cat((image, torch.rand(height, width, 1)), 2)
+    return image[None], face_at(width / 2 + 0.2, height / 2 - 0.4, side, degrees)
 
 
 def restored(image, faces, network, settings=PLAIN, **options):
@@ -169,6 +172,37 @@ def test_the_whole_image_is_the_face():
         assert result.before[0].shape == (512, 512, 3)
 
 
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (2, 900), (700, 3)])
+def test_a_whole_image_of_any_shape(height, width):
+    image = texture(height, width)[None]
+    assert torch.equal(restore_faces(image, None, identity, PLAIN).image, image)
+    result = restore_faces(image, None, brighter, PLAIN)
+    assert (result.image - (image + 0.1).clamp(max=1)).abs().max() < 1e-4
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    size=st.tuples(st.integers(1, 70), st.integers(1, 90)),
+    faces=st.lists(
+        st.tuples(
+            st.floats(-60, 150), st.floats(-60, 150), st.floats(4, 300), st.floats(-180, 180)
+        ),
+        min_size=1,
+        max_size=3,
+    ),
+)
+def test_faces_anywhere(size, faces):
+    """Beside the image, half outside, larger than it, on top of each other."""
+    image = texture(*size)[None]
+    found = [face_at(*face) for face in faces]
+    choice = Selection(eye_distance=0)
+    assert torch.equal(restored(image, found, identity, selection=choice).image, image)
+    result = restored(image, found, negative, selection=choice)
+    assert result.image.isfinite().all()
+    wanted = image + result.mask[..., None] * (1 - 2 * image)
+    assert (result.image - wanted).abs().max() < 2 / 255
+
+
 def test_no_face_is_no_error():
     image = texture(40, 50)[None].expand(2, -1, -1, -1)
     result = restore_faces(image, [[], []], negative)
@@ -316,7 +350,7 @@ def test_the_guard_looks_where_the_landmarks_went():
 
     gone = restored(image, [face], moved, Settings(1.0, colour="none"), find=lost)
     assert gone.image is image
-    assert gone.faces[0].reason == "it would become somebody else"
+    assert gone.faces[0].reason == "it would drift too far from what it was"
     assert "no face is found in it any more" in describe(gone.faces, 1, 1.0)
 
 

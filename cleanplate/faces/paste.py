@@ -19,8 +19,8 @@ from .warp import Sampler, inverted, mapped
 _RIM = 0.04
 _FADE = 0.08
 _STRIP = 1 << 16
-_QUIET = (0.1 / 255) ** 2
-"""Nothing can be told from detail of a tenth of a level."""
+_QUIET = (0.03 / 255) ** 2
+"""Nothing can be told from detail that is not a thirtieth of a level strong."""
 
 
 def frame_weight() -> Tensor:

@@ -15,7 +15,7 @@ from .mtcnn_landmarks import Settled, settle
 from .mtcnn_pyramid import pyramid, search_scales
 from .searching import Progress, Step, check_settings, face_of, quarters, turned_back
 
-CONFIDENCE = 0.9
+CONFIDENCE = 0.95
 LEAST_FACE = 20.0
 MAX_SIDE = 2048
 

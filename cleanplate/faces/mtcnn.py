@@ -157,6 +157,10 @@ def load_mtcnn(folder: Path | None = None) -> Mtcnn:
                 f"{name} is not the network that its name says ({len(arrays)} arrays of other "
                 "shapes): install the published package mtcnn again."
             ) from error
+    # With so few channels, convolutions are up to four times as quick when these lie together.
+    for parameter in networks.parameters():
+        if parameter.ndim == 4:
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
     return networks.eval().requires_grad_(False)
 
 

@@ -12,7 +12,7 @@ from .mtcnn import Mtcnn, Proposal
 from .mtcnn_pyramid import Level, bands, crops
 from .suppress import suppress
 
-_PROPOSED, _REFINED, _DECIDED = 0.5, 0.3, 0.2
+_PROPOSED, _REFINED, _DECIDED = 0.5, 0.15, 0.2
 """Least scores of the three networks. Published are 0.6, 0.7 and 0.7, which lose faces tilted by 30
 degrees; what is no face is told once it is upright, see `settle`."""
 
@@ -78,7 +78,7 @@ def decide(networks: Mtcnn, levels: list[Level], boxes: Tensor) -> Candidates:
         return Candidates(torch.empty((0, 4)), torch.empty(0), torch.empty((0, 5, 2)))
     all_ = Candidates(torch.cat(moved), torch.cat(scores), torch.cat(landmarks))
     likely = all_[(all_.scores >= _DECIDED) & _sound(all_.boxes)]
-    return likely[suppress(likely.boxes, likely.scores, 0.7, of_smaller=True)[:_MOST_FACES]]
+    return likely[suppress(likely.boxes, likely.scores, 0.5, of_smaller=True)[:_MOST_FACES]]
 
 
 def _propose(networks: Mtcnn, level: Level) -> tuple[Tensor, Tensor]:

@@ -205,9 +205,9 @@ def unchanged(comfy, prompt, image):
 @pytest.mark.parametrize("shape", [(1, 120, 90, 3), (2, 40, 40, 4), (1, 16, 16, 3), (1, 3, 2, 3)])
 def test_no_face_is_no_error(comfy, astronaut, shape):
     image = torch.rand(shape, generator=torch.Generator().manual_seed(0))
-    prompt = graph(comfy, image, descriptor(Transparent("GFPGAN", -1.0)))
-    report = unchanged(comfy, prompt, image)
-    assert report.count("no face found at a confidence of 0.90 or more") == shape[0]
+    model = descriptor(Transparent("GFPGAN", -1.0))
+    report = unchanged(comfy, graph(comfy, image, model, confidence=0.97), image)
+    assert report.count("no face found at a confidence of 0.97 or more") == shape[0]
 
 
 def test_transparency_is_kept(comfy, astronaut):

@@ -1,0 +1,1 @@
+"""Defects of images: what kinds there are, where they are, how bad, and what would repair them."""

@@ -14,6 +14,7 @@ from .resize import Filters, resize_strips
 
 _CHANNELS = 3
 _STRIP = 16
+_HANDED = 64
 
 Take = Callable[[Tensor], None]
 """Takes the next finished rows ``[n, width, C]`` float32, which it may write to but not keep."""
@@ -73,7 +74,9 @@ class Stream:
         done = before - self._first
         if done <= 0:
             return
-        self._take(self._held[:done])
+        # A few at a time: whoever takes them needs memory for what is made of them.
+        for part in self._held[:done].split(_HANDED):
+            self._take(part)
         kept = self._opened - before
         for start in range(0, kept, done):
             part = slice(start, min(start + done, kept))

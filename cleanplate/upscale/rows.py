@@ -75,8 +75,8 @@ class Stream:
         if done <= 0:
             return
         # A few at a time: whoever takes them needs memory for what is made of them.
-        for part in self._held[:done].split(_HANDED):
-            self._take(part)
+        for rows in torch.split(self._held[:done], _HANDED):
+            self._take(rows)
         kept = self._opened - before
         for start in range(0, kept, done):
             part = slice(start, min(start + done, kept))

@@ -290,8 +290,8 @@ def _goal(image: Tensor, model: Any, target: Options) -> Target:
     goal = _TARGETS[target["target"]](size_of(image), model.scale, target)
     if goal.passes == 0:
         say(
-            f"The target {goal.size} is not larger than the image {goal.source.size}: it is only "
-            "resized, the model does not run."
+            f"The target {goal.size} is hardly larger than the image {goal.source.size}, or "
+            "smaller: it is only resized, the model does not run."
         )
     return goal
 

@@ -29,7 +29,8 @@ class Share:
     def of(cls, window: Window, length: int, blend: int = 0, scale: int = 1) -> Share:
         """The part a window keeps, or more of it with a ramp over each cut.
 
-        The ramps of both sides of a cut add up to 1. The window must reach `blend` beyond its cuts.
+        The ramps of both sides of a cut add up to 1. The window must reach `blend` beyond its cuts,
+        which must lie twice as far apart.
 
         Args:
             window: as planned.

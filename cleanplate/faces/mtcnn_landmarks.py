@@ -28,14 +28,13 @@ _MIRRORED = (1, 0, 2, 4, 3)
 _CHIP, _ROOM = 128, 4.0
 """Side of a chip in pixels; its half in mean distances of the landmarks from their centre."""
 
-_OVER = 2
-"""Samples of a crop's pixel in each direction, so that it does not matter where they fall."""
+_FINE = 2
+"""Samples of a crop's pixel in each direction, so that it does not matter where they fall; for the
+first look, which most of what is no face does not outlast, one has to do."""
 
-_ALONE, _AROUND = 2, 3
-"""Rounds with the upright crop alone, then with those around it."""
-
-_PROMISING = 0.5
-"""Score after the first rounds from which a face is worth the second."""
+_PROMISING, _LIKELY = 0.7, 0.85
+"""Shares of the score that is wanted in the end, from which on a face is worth looking at from all
+sides, and until its landmarks stay."""
 
 _SAME = 0.4
 """Two boxes that overlap by more of their union are the same face."""
@@ -73,11 +72,12 @@ def settle(network: Output, image: Tensor, landmarks: Tensor, least: float = 0.0
     Returns:
         each face once, best first: several finds of the same settle in the same place.
     """
-    alone = _views()[:1]
-    first = _distinct(_settled(network, image, landmarks, [alone] * _ALONE))
-    promising = first.scores >= min(least, _PROMISING)
-    again = _settled(network, image, first.landmarks[promising], [_views()] * _AROUND)
-    return _distinct(again)
+    views = _views()
+    stages = ((views[:1], 2, 1, _PROMISING), (views, 1, _FINE, _LIKELY), (views, 2, _FINE, 0.0))
+    for looks, rounds, samples, share in stages:
+        found = _distinct(_settled(network, image, landmarks, [looks] * rounds, samples))
+        landmarks = found.landmarks[found.scores >= share * least]
+    return found
 
 
 def _distinct(found: Settled) -> Settled:
@@ -85,11 +85,13 @@ def _distinct(found: Settled) -> Settled:
     return Settled(found.boxes[kept], found.scores[kept], found.landmarks[kept])
 
 
-def _settled(network: Output, image: Tensor, landmarks: Tensor, rounds: list[_Views]) -> Settled:
+def _settled(
+    network: Output, image: Tensor, landmarks: Tensor, rounds: list[_Views], samples: int
+) -> Settled:
     parts = [Settled(torch.empty((0, 4)), torch.empty(0), torch.empty((0, 5, 2)))]
     for start in range(0, len(landmarks), _AT_ONCE):
         some = landmarks[start : start + _AT_ONCE]
-        seen = [_chip(image, points, network.face.weight.device) for points in some]
+        seen = [_chip(image, points, samples, network.face.weight.device) for points in some]
         chips = torch.cat([chip for chip, _, _ in seen])
         corner = torch.tensor([corner for _, corner, _ in seen], dtype=torch.float32)
         scale = torch.tensor([scale for _, _, scale in seen])
@@ -113,7 +115,7 @@ def _settled(network: Output, image: Tensor, landmarks: Tensor, rounds: list[_Vi
 
 
 def _chip(
-    image: Tensor, landmarks: Tensor, device: torch.device
+    image: Tensor, landmarks: Tensor, samples: int, device: torch.device
 ) -> tuple[Tensor, tuple[int, int], float]:
     """The surroundings of a face, mid-grey beyond the image.
 
@@ -129,7 +131,7 @@ def _chip(
     x, y = max(0, min(left, width - 1)), max(0, min(top, height - 1))
     right, bottom = max(x + 1, min(left + side, width)), max(y + 1, min(top + side, height))
     part = tones(image[y:bottom, x:right].to(device))[None]
-    fine = _CHIP * _OVER
+    fine = _CHIP * samples
     shrunk = min(1.0, fine / side)
     size = Size(max(1, round((right - x) * shrunk)), max(1, round((bottom - y) * shrunk)))
     part = shrink(part, size)
@@ -138,7 +140,7 @@ def _chip(
     down = (steps + (top - y)) * (2 / (bottom - y)) - 1
     grid = torch.stack((across.expand(fine, fine), down[:, None].expand(fine, fine)), dim=2)
     seen = F.grid_sample(part, grid[None], mode="bicubic", align_corners=False)
-    return F.avg_pool2d(seen, _OVER), (left, top), _CHIP / side
+    return F.avg_pool2d(seen, samples), (left, top), _CHIP / side
 
 
 def _views() -> _Views:
@@ -211,14 +213,14 @@ def _similarity(source: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
 def _upright(chips: Tensor, turns: Tensor, shifts: Tensor) -> Tensor:
     """Crops ``[N * views, 3, 48, 48]`` of chips, by the similarities ``[N, views]``."""
     count, many = turns.shape
-    fine = Output.size * _OVER
+    fine = Output.size * _FINE
     steps = (torch.arange(fine) + 0.5) / fine - 0.5
     grid = torch.complex(steps.expand(fine, fine), steps[:, None].expand(fine, fine)).flatten()
     places = turns[..., None] * grid + shifts[..., None]
     flat = (torch.view_as_real(places) * (2 / _CHIP) - 1).view(count, many * fine, fine, 2)
     seen = F.grid_sample(chips, flat.to(chips.device), align_corners=False)
     seen = seen.view(count, 3, many, fine, fine).transpose(1, 2).reshape(-1, 3, fine, fine)
-    return F.avg_pool2d(seen, _OVER)
+    return F.avg_pool2d(seen, _FINE)
 
 
 def _unmirrored(found: Tensor, count: int) -> Tensor:

@@ -1,0 +1,409 @@
+"""Detectors of the YOLO kind that the user brings as ONNX files, run by OpenCV.
+
+The layouts are those which the exporters of YOLOv5, YOLOv8 and YOLO11 write (read from their
+documentation; nothing of them is imported).
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..faces.suppress import suppress
+from ..geometry import Box, Size
+from .boxes import Found, bounded, checked_kinds, clipped
+from .catalogue import catalogue, kind
+from .defect import Defect
+from .onnx_file import Array, OnnxFile, read_onnx
+
+SOURCE = "yolo"
+CONFIDENCE = 0.3
+OVERLAP = 0.5
+MOST = 100
+
+LAYOUTS = (
+    "[1, 4 + classes, N] of YOLOv8 and YOLO11, [1, N, 5 + classes] of YOLOv5, [1, N, 6] with "
+    "suppression built in, each also with 32 mask coefficients and a second output [1, 32, h, w]"
+)
+"""What is read, in words."""
+
+_SIDE = 640
+_GREY = 114
+_MASK_TERMS = 32
+_MOST_CANDIDATES = 1000
+_MOST_SUPPRESSED = 1000
+_HAND = "a hand was found ({label}, {score:.2f}), please check it: fingers are not counted"
+
+
+@dataclass(frozen=True, eq=False)
+class Detections:
+    """What a network found, best first.
+
+    Attributes:
+        boxes: ``[N, 4]`` left, top, right, bottom, in pixels of its input.
+        scores: ``[N]`` 0..1.
+        classes: ``[N]`` numbers of the classes.
+        terms: ``[N, 32]`` of the masks; None without masks.
+    """
+
+    boxes: Array
+    scores: Array
+    classes: NDArray[np.int64]
+    terms: Array | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Yolo:
+    """A detector and the names of its classes; empty where its file does not tell."""
+
+    file: OnnxFile
+    names: Mapping[int, str]
+
+    def label(self, number: int) -> str:
+        return self.names.get(number, str(number))
+
+    @property
+    def side(self) -> tuple[int, int]:
+        """Width and height of its input; 640 where the file leaves them open."""
+        shape = self.file.input_shape
+        height, width = shape[2:] if len(shape) == 4 else (None, None)
+        return width or _SIDE, height or _SIDE
+
+
+def load_yolo(path: Path) -> Yolo:
+    """Read a detector.
+
+    Raises:
+        ValueError: it is missing, damaged, no ONNX file, or not one that OpenCV reads.
+    """
+    file = read_onnx(path)
+    return Yolo(file, _names(file.metadata.get("names", "")))
+
+
+def parse_classes(text: str) -> dict[str, str]:
+    """A mapping of classes to kinds from lines ``class = kind``.
+
+    A class is a name or a number; ``*`` stands for every other one. Empty lines and what follows
+    ``#`` count for nothing.
+
+    Raises:
+        ValueError: a line of another form, or an unknown kind.
+    """
+    found = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        content = line.split("#")[0].strip()
+        if not content:
+            continue
+        label, sign, name = (part.strip() for part in content.partition("="))
+        if not (label and sign and name):
+            raise ValueError(
+                f"line {number} of the classes is '{content}': write class = kind, such as "
+                "hand = hand."
+            )
+        found[label] = name
+    return checked_kinds(found)
+
+
+def detect_with_yolo(
+    image: Tensor,
+    detector: Yolo,
+    kinds: Mapping[str, str],
+    *,
+    confidence: float = CONFIDENCE,
+    least_area: float = 0.0,
+    most_area: float = 1.0,
+    overlap: float = OVERLAP,
+    most: int = MOST,
+) -> Found:
+    """Find what a detector knows, as defects.
+
+    Args:
+        image: ``[H, W, 3 or 4]`` float in 0..1.
+        detector: see `load_yolo`.
+        kinds: which kind a class is, see `parse_classes`; a class whose own name is that of a kind
+            needs no line.
+        confidence: least score, 0..1.
+        least_area: smallest box, as a share of the image.
+        most_area: largest box, as a share of the image.
+        overlap: of two boxes of one class that overlap by more, the better stays.
+        most: keep only so many, the most severe.
+
+    Returns:
+        its defects, the most severe first, with masks if the detector gives them; notes name the
+        classes that are mapped to no kind.
+
+    Raises:
+        ValueError: a setting out of range, a class or kind that does not exist, or outputs of a
+            layout that is not read.
+    """
+    _check(confidence, least_area, most_area, overlap, most)
+    chosen = checked_kinds(kinds)
+    _check_classes(chosen, detector)
+    size = Size(image.shape[1], image.shape[0])
+    seen, frame = letterbox(_rgb(image), detector.side)
+    outputs = detector.file.run(seen)
+    found = once(decode(outputs, detector, confidence), overlap)
+    prototypes = _prototypes(outputs) if found.terms is not None else None
+    defects, unmapped = [], set()
+    for index in range(len(found.scores)):
+        number = int(found.classes[index])
+        name = _kind_of(number, detector, chosen)
+        if not name:
+            unmapped.add(detector.label(number))
+            continue
+        edges = frame.back(found.boxes[index])
+        box = clipped(edges.tolist(), size)
+        share = box.size.area / size.area if box else 0.0
+        if box is None or not least_area <= share <= most_area:
+            continue
+        mask = None
+        if prototypes is not None and found.terms is not None:
+            mask = _mask(found.terms[index], prototypes, frame, box)
+        score = float(min(found.scores[index], 1.0))
+        label = detector.label(number)
+        reason = _HAND if name == "hand" else "the detector saw {label} with score {score:.2f}"
+        defects.append(
+            Defect(
+                name,
+                score,
+                kind(name).severity(score),
+                SOURCE,
+                reason.format(label=label, score=score),
+                box,
+                mask,
+            )
+        )
+    kept, notes = bounded(defects, most)
+    if unmapped:
+        notes = (f"found but mapped to no kind: {', '.join(sorted(unmapped))}", *notes)
+    return Found(kept, notes)
+
+
+@dataclass(frozen=True)
+class Frame:
+    """How an image lies in the input of a network: ``input = image * scale + offset``."""
+
+    scale: float
+    left: int
+    top: int
+    side: tuple[int, int]
+
+    def back(self, boxes: Array) -> Array:
+        """Boxes ``[..., 4]`` of the input in pixels of the image."""
+        offset = np.array((self.left, self.top) * 2, np.float32)
+        moved: Array = (boxes - offset) / self.scale
+        return moved
+
+
+def letterbox(pixels: NDArray[np.uint8], side: tuple[int, int]) -> tuple[Array, Frame]:
+    """An image scaled to fit a network's input, centred on grey.
+
+    Args:
+        pixels: ``[H, W, 3]`` RGB.
+        side: width and height of the input.
+
+    Returns:
+        ``[1, 3, height, width]`` in 0..1, and how to find the way back.
+    """
+    height, width = pixels.shape[:2]
+    scale = min(side[0] / width, side[1] / height)
+    size = Size(max(1, round(width * scale)), max(1, round(height * scale)))
+    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    small = cv2.resize(pixels, (size.width, size.height), interpolation=how)
+    left, top = (side[0] - size.width) // 2, (side[1] - size.height) // 2
+    canvas = np.full((side[1], side[0], 3), _GREY, np.uint8)
+    canvas[top : top + size.height, left : left + size.width] = small
+    values = (canvas.transpose(2, 0, 1)[None] / 255).astype(np.float32)
+    return values, Frame(scale, left, top, side)
+
+
+def decode(outputs: list[Array], detector: Yolo, confidence: float) -> Detections:
+    """Boxes of at least that score from a network's outputs.
+
+    The layouts are told apart by the second output (masks) and the count of classes; where the file
+    does not tell it, by the shorter axis: a network proposes more boxes than it has numbers for
+    each.
+
+    Raises:
+        ValueError: none of `LAYOUTS`.
+    """
+    masks = _prototypes(outputs) is not None
+    main = next((output for output in outputs if output.ndim == 3 and len(output) == 1), None)
+    if main is None:
+        raise ValueError(_refusal(outputs, detector))
+    extra = _MASK_TERMS if masks else 0
+    classes = len(detector.names) or None
+    rows, columns = main.shape[1:]
+    if columns == 6 + extra and _is_suppressed(main[0]):
+        found = _suppressed(main[0])
+    elif rows == 4 + classes + extra if classes else 4 + extra < rows < columns:
+        found = _plain(main[0].T, extra)
+    elif columns == 5 + classes + extra if classes else 5 + extra < columns < rows:
+        found = _with_objectness(main[0], extra)
+    else:
+        raise ValueError(_refusal(outputs, detector))
+    good = found.scores >= confidence
+    order = np.argsort(-found.scores[good], kind="stable")[:_MOST_CANDIDATES]
+    return _chosen(found, np.flatnonzero(good)[order])
+
+
+def once(found: Detections, overlap: float) -> Detections:
+    """Of boxes of one class that overlap only the best."""
+    # Far apart for each class: boxes of different classes never meet.
+    apart = found.boxes + found.classes[:, None] * 1e5
+    kept = suppress(torch.from_numpy(apart), torch.from_numpy(found.scores), overlap)
+    return _chosen(found, kept.numpy())
+
+
+def _is_suppressed(table: Array) -> bool:
+    """Whether each row ends in the number of a class: YOLOv5's of one class look the same else."""
+    numbers = table[:, 5]
+    return len(table) <= _MOST_SUPPRESSED and bool((numbers == numbers.round()).all())
+
+
+def _plain(table: Array, extra: int) -> Detections:
+    """``[N, centre x, centre y, width, height, classes…, mask terms…]``."""
+    end = table.shape[1] - extra
+    scores = table[:, 4:end]
+    return Detections(
+        _corners(table[:, :4]),
+        scores.max(1),
+        scores.argmax(1),
+        table[:, end:] if extra else None,
+    )
+
+
+def _with_objectness(table: Array, extra: int) -> Detections:
+    """The same with the probability of any object before the classes."""
+    end = table.shape[1] - extra
+    scores = table[:, 5:end] * table[:, 4:5]
+    return Detections(
+        _corners(table[:, :4]),
+        scores.max(1),
+        scores.argmax(1),
+        table[:, end:] if extra else None,
+    )
+
+
+def _suppressed(table: Array) -> Detections:
+    """``[N, left, top, right, bottom, score, class, mask terms…]``."""
+    return Detections(
+        table[:, :4],
+        table[:, 4],
+        table[:, 5].round().astype(np.int64),
+        table[:, 6:] if table.shape[1] > 6 else None,
+    )
+
+
+def _chosen(found: Detections, index: NDArray[np.int64]) -> Detections:
+    terms = None if found.terms is None else found.terms[index]
+    return Detections(
+        np.ascontiguousarray(found.boxes[index]),
+        np.ascontiguousarray(found.scores[index]),
+        found.classes[index],
+        terms,
+    )
+
+
+def _corners(boxes: Array) -> Array:
+    half = boxes[:, 2:] / 2
+    return np.concatenate((boxes[:, :2] - half, boxes[:, :2] + half), axis=1)
+
+
+def _prototypes(outputs: list[Array]) -> Array | None:
+    """``[32, h, w]``, from which the masks are mixed."""
+    shapes = [output for output in outputs if output.ndim == 4]
+    fits = len(shapes) == 1 and shapes[0].shape[:2] == (1, _MASK_TERMS)
+    return shapes[0][0] if fits else None
+
+
+def _mask(terms: Array, prototypes: Array, frame: Frame, box: Box) -> Tensor | None:
+    """The pixels of a box that belong to it; None where the mask says none."""
+    count, height, width = prototypes.shape
+    mixed = (terms @ prototypes.reshape(count, -1)).reshape(height, width)
+    ratio = np.array((width / frame.side[0], height / frame.side[1]))
+    step = frame.scale * ratio
+    # Pixels count from their edges here, OpenCV's from their middles.
+    start = np.array((box.x, box.y)) * step + np.array((frame.left, frame.top)) * ratio
+    matrix = np.array(
+        (
+            (step[0], 0, start[0] + 0.5 * step[0] - 0.5),
+            (0, step[1], start[1] + 0.5 * step[1] - 0.5),
+        )
+    )
+    placed = cv2.warpAffine(
+        mixed,
+        matrix,
+        (box.width, box.height),
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    inside = placed > 0
+    return torch.from_numpy(inside.astype(np.float32)) if inside.any() else None
+
+
+def _kind_of(number: int, detector: Yolo, kinds: Mapping[str, str]) -> str:
+    label = detector.label(number).strip().lower()
+    own = label if label in catalogue() else ""
+    return kinds.get(label) or kinds.get(str(number)) or own or kinds.get("*", "")
+
+
+def _check_classes(kinds: Mapping[str, str], detector: Yolo) -> None:
+    if not detector.names:
+        return
+    known = {name.strip().lower() for name in detector.names.values()}
+    known |= {str(number) for number in detector.names} | {"*"}
+    for label in kinds:
+        if label not in known:
+            raise ValueError(
+                f"{detector.file.name} has no class '{label}': choose one of "
+                f"{', '.join(detector.names.values())}."
+            )
+
+
+def _check(
+    confidence: float, least_area: float, most_area: float, overlap: float, most: int
+) -> None:
+    if not 0 <= confidence <= 1 or not 0 <= overlap <= 1:
+        raise ValueError(
+            f"confidence is {confidence} and overlap {overlap}: give numbers from 0 to 1."
+        )
+    if not 0 <= least_area <= most_area <= 1:
+        raise ValueError(
+            f"boxes from {least_area} to {most_area} of the image are wanted: give shares of 1, "
+            "the smaller first."
+        )
+    if most < 1:
+        raise ValueError(f"most is {most}: give at least 1.")
+
+
+def _names(text: str) -> dict[int, str]:
+    """Names of classes as the exporter notes them: ``{0: 'face', 1: 'hand'}``, or a list."""
+    try:
+        value = ast.literal_eval(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return {}
+    if isinstance(value, (list, tuple)):
+        value = dict(enumerate(value))
+    if not isinstance(value, dict) or not all(isinstance(key, int) for key in value):
+        return {}
+    return {key: str(name) for key, name in value.items()}
+
+
+def _refusal(outputs: list[Array], detector: Yolo) -> str:
+    shapes = " and ".join(str(list(output.shape)) for output in outputs)
+    count = f" and names {len(detector.names)} classes" if detector.names else ""
+    return f"{detector.file.name} gives {shapes}{count}, which is not read: {LAYOUTS} are."
+
+
+def _rgb(image: Tensor) -> NDArray[np.uint8]:
+    tones = image[..., :3].to("cpu", torch.float32).clamp(0, 1).mul(255).round()
+    return np.ascontiguousarray(tones.to(torch.uint8).numpy())

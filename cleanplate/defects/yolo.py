@@ -7,6 +7,7 @@ documentation; nothing of them is imported).
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,10 +73,12 @@ class Yolo:
 
     @property
     def side(self) -> tuple[int, int]:
-        """Width and height of its input; 640 where the file leaves them open."""
+        """Width and height of its input; where it takes any, those it was exported for, or 640."""
         shape = self.file.input_shape
         height, width = shape[2:] if len(shape) == 4 else (None, None)
-        return width or _SIDE, height or _SIDE
+        noted = [int(n) for n in re.findall(r"\d+", self.file.metadata.get("imgsz", ""))]
+        wanted = noted if len(noted) == 2 and min(noted) > 0 else [_SIDE, _SIDE]
+        return width or wanted[1], height or wanted[0]
 
 
 def load_yolo(path: Path) -> Yolo:

@@ -48,7 +48,7 @@ def value_info(number, name, shape):
     return field(number, field(1, name) + field(2, field(1, field(1, 1) + field(2, dims))))
 
 
-def network(*outputs, names=None, side=SIDE):
+def network(*outputs, names=None, side=SIDE, noted=""):
     """An ONNX file that answers with these arrays whatever it is shown.
 
     Its input is averaged, multiplied by nothing, and the answer is added.
@@ -67,6 +67,8 @@ def network(*outputs, names=None, side=SIDE):
     model = field(1, 8) + field(7, graph) + field(8, field(1, "") + field(2, 12))
     if names is not None:
         model += field(14, field(1, "names") + field(2, names))
+    if noted:
+        model += field(14, field(1, "imgsz") + field(2, noted))
     return model
 
 
@@ -273,6 +275,8 @@ def test_what_a_file_says_about_itself(tmp_path):
     path.write_bytes(network(v8(ROWS), names="__import__('os')", side="height"))
     assert load_yolo(path).names == {}
     assert load_yolo(path).side == (640, 640)
+    path.write_bytes(network(v8(ROWS), side="height", noted="[320, 416]"))
+    assert load_yolo(path).side == (416, 320)
 
 
 @pytest.mark.parametrize("size", [(64, 128), (128, 64), (64, 64), (7, 300), (33, 31)])

@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from bars import draw
 from library import load_library
 from torch import Tensor, nn
 
@@ -189,7 +190,7 @@ def row_run(args: argparse.Namespace) -> dict[str, float]:
     meter = Meter()
     model = meter.watch(model_of(args.model))
     image = photo(args.height, args.width)
-    # Lazy initialisation is nobody's cost, nor that a virtual machine first needs to get the memory.
+    # Lazy initialisation is nobody's cost, nor that a virtual machine must first get its memory.
     np.empty((args.height * model.scale, args.width * model.scale, 6), np.float32).fill(0)
     with torch.inference_mode():
         model(image[:, :32, :32].movedim(-1, 1))
@@ -236,6 +237,7 @@ def apart(row: str, **settings: Any) -> dict[str, float]:
 def print_seams(comfyui: str, images: Path | None, names: list[str]) -> None:
     print("| network | image | tile | who | network pixels | CPU s | worst / 255 | PSNR |")
     print("|---|---|---|---|---|---|---|---|", flush=True)
+    bars = []
     for name in names:
         height, width = PHOTO[name]
         size = {"model": name, "height": height, "width": width}
@@ -257,8 +259,12 @@ def print_seams(comfyui: str, images: Path | None, names: list[str]) -> None:
                     f"{row['cpu']:.0f} | {off.max():.3g} | {ratio} |",
                     flush=True,
                 )
+                bars.append((name, who, float(off.max()), f"{off.max():.2g}, {ratio}"))
             if images:
                 save_seams(images / f"upscale-seams-{name}.png", found)
+    if images:
+        title = "Worst error of tiles of 512 pixels against the untiled network, in levels of 255"
+        draw(images / "upscale-seams.png", title, bars)
 
 
 def save_seams(path: Path, found: dict[str, np.ndarray[Any, Any]]) -> None:
@@ -305,7 +311,8 @@ def print_cost(comfyui: str) -> None:
             )
 
 
-def print_memory(comfyui: str) -> None:
+def print_memory(comfyui: str, images: Path | None) -> None:
+    bars = []
     print("| network | image | result | who | held MB | of which result | times the result |")
     print("|---|---|---|---|---|---|---|", flush=True)
     for name, side, target, who in (
@@ -328,6 +335,10 @@ def print_memory(comfyui: str) -> None:
             f"{row['result'] / 2**20:.0f} | {times} |",
             flush=True,
         )
+        what = f"{name} to {size}x{size}"
+        bars.append((what, who, row["held"] / 2**20, f"{row['held'] / 2**20:.0f} MB"))
+    if images:
+        draw(images / "upscale-memory.png", "Most memory held, result included", sorted(bars))
 
 
 def main() -> None:
@@ -348,7 +359,7 @@ def main() -> None:
     elif args.part == "cost":
         print_cost(args.comfyui)
     elif args.part == "memory":
-        print_memory(args.comfyui)
+        print_memory(args.comfyui, args.images)
     else:
         rows = {"run": row_run, "untiled": row_untiled}
         print(json.dumps(rows[args.part](args)))

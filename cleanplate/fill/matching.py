@@ -8,6 +8,7 @@ from torch import Tensor
 from .grid import Grid
 from .patches import complete, principal_axes, project, touched
 from .pyramid import Scale
+from .texture import Texture
 
 _DIMENSIONS = 24
 _GAP = 12
@@ -27,7 +28,9 @@ class Matcher:
         costs: ``[N]`` squared difference to it; all 0 before the first look at a picture.
     """
 
-    def __init__(self, scale: Scale, patch: int, generator: torch.Generator) -> None:
+    def __init__(
+        self, scale: Scale, texture: Texture, patch: int, generator: torch.Generator
+    ) -> None:
         self.grid = Grid.of(scale.hole)
         self.patch = patch
         self._generator = generator
@@ -38,6 +41,9 @@ class Matcher:
         bank = project(scale.pixels, self._axes)
         inner = whole[reach : whole.shape[0] - reach, reach : whole.shape[1] - reach]
         self._bank = bank[inner]
+        self._strength = texture.strength[whole]
+        self._strength_wanted = texture.wanted[hit]
+        self._strength_weight = patch * patch * texture.weight[hit]
         self.sources = self.grid.indices(whole)
         self._row = torch.full((self.grid.length,), -1, device=whole.device)
         self._row[self.sources] = torch.arange(len(self.sources), device=whole.device)
@@ -71,6 +77,10 @@ class Matcher:
             return 0
         difference = self._wanted[some] - self._bank[row[some]]
         cost = (difference * difference).sum(1)
+        wanted = self._strength_wanted[some]
+        # Too much counts at most as much as none at all: on smooth ground lines go on.
+        lack = (wanted - self._strength[row[some]]).maximum(-wanted)
+        cost += self._strength_weight[some] * lack * lack
         better = cost < self.costs[some]
         some = some[better]
         self.costs[some] = cost[better]

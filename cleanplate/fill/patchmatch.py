@@ -17,6 +17,7 @@ from .patches import complete
 from .pyramid import Scale, scales, smooth_fill
 from .seams import hide_seams
 from .shiftmap import shift_map
+from .texture import Texture
 from .voting import copied, elect, vote
 
 _PATCHES = (7, 5, 3)
@@ -36,8 +37,8 @@ class PatchMatch:
     `shift_map`), then at each scale every patch of the hole looks for a known one like it
     (PatchMatch, see `Matcher`) and all vote for the pixels (see `vote`), in turns (Wexler et al.,
     PAMI 2007); at the last scale only the likeliest one is heard, since a mean looks for blurred
-    patches. From scale to scale go the offsets, not the pixels, so nothing is ever enlarged. At
-    last each pixel is copied from where the likeliest of its patches says, and the seams between
+    patches. A patch that is smoother than the surroundings counts as less alike (see `Texture`).
+    From scale to scale go the offsets, not the pixels, so nothing is ever enlarged. At last each pixel is copied from where the likeliest of its patches says, and the seams between
     copies from different places are hidden (see `hide_seams`).
 
     Every comparison is relative to the spread of the known pixels, so values may have any range.
@@ -88,6 +89,9 @@ class PatchMatch:
             return smooth_fill(image, hole)
         generator = torch.Generator().manual_seed(self.seed)
         levels = _useful(scales(_normalised(image, hole), hole, free, _MOST_SCALES), patch)
+        textures = [Texture.of(levels[0].pixels, levels[0].hole)]
+        for _ in levels[1:]:
+            textures.append(textures[-1].halved())
         rounds = [self.final_rounds] + [self.rounds] * (len(levels) - 1)
         progress.plan([count * 4 ** (len(levels) - 1 - i) for i, count in enumerate(rounds)])
         field = shift_map(levels[-1], patch, _LABELS, generator)
@@ -96,7 +100,8 @@ class PatchMatch:
                 field = _enlarged(field, level.hole)
             box = _search_region(level.hole, field)
             part = level.cut(box)
-            turn = _Turn(part, field[box.rows, box.columns], patch, generator, blend=i > 0)
+            texture = textures[i].cut(box)
+            turn = _Turn(part, texture, field[box.rows, box.columns], patch, generator, i > 0)
             for _ in range(rounds[i]):
                 progress.step(4 ** (len(levels) - 1 - i))
                 turn.run()
@@ -111,11 +116,17 @@ class _Turn:
     """Matching and voting by turns at one scale."""
 
     def __init__(
-        self, scale: Scale, field: Tensor, patch: int, generator: torch.Generator, *, blend: bool
+        self,
+        scale: Scale,
+        texture: Texture,
+        field: Tensor,
+        patch: int,
+        generator: torch.Generator,
+        blend: bool,
     ) -> None:
         self._blend = blend
         self._scale = scale
-        self._matcher = Matcher(scale, patch, generator)
+        self._matcher = Matcher(scale, texture, patch, generator)
         grid = self._matcher.grid
         self._matcher.start_from(_flat(grid.spread(field)[self._matcher.targets], grid))
         self._pixels = self._elected()

@@ -49,7 +49,7 @@ def scales(image: Tensor, hole: Tensor, free: Tensor, count: int) -> list[Scale]
     allowed = first.free.to(image.dtype)
     found = [first]
     while len(found) < count and min(share.shape) >= 8:
-        total, share, allowed = _halve(total), _halve(share), _halve(allowed)
+        total, share, allowed = halve(total), halve(share), halve(allowed)
         hollow = share < _KNOWN_ENOUGH
         pixels = total / share.clamp(min=1e-6).unsqueeze(-1)
         found.append(Scale(pixels, hollow, (allowed >= _KNOWN_ENOUGH) & ~hollow))
@@ -73,7 +73,7 @@ def smooth_fill(image: Tensor, hole: Tensor) -> Tensor:
     level = torch.where(hole.unsqueeze(-1), 0, image)
     pulled = [(level, share)]
     while min(share.shape[:2]) > 1 or max(share.shape[:2]) > 1:
-        level, share = _halve(level), _halve(share)
+        level, share = halve(level), halve(share)
         full = share.clamp(min=1e-12)
         # However little of a pixel is known counts as half known, so that values travel far.
         level, share = level / full, (2 * share).clamp(max=1)
@@ -87,7 +87,7 @@ def smooth_fill(image: Tensor, hole: Tensor) -> Tensor:
     return torch.where(hole.unsqueeze(-1), inside, image)
 
 
-def _halve(plane: Tensor) -> Tensor:
+def halve(plane: Tensor) -> Tensor:
     """Means of 2x2 pixels of ``[H, W]`` or ``[H, W, C]``; an odd last row counts as half empty."""
     planes = plane.unsqueeze(-1) if plane.ndim == 2 else plane
     height, width = plane.shape[:2]

@@ -6,6 +6,7 @@ import torch
 
 from cleanplate.fill.patchmatch import PatchMatch
 from cleanplate.fill.regions import fill_regions
+from cleanplate.fill.texture import Texture
 from cleanplate.masks import distance
 
 
@@ -220,3 +221,32 @@ def test_the_cost_follows_the_hole_and_not_the_picture():
     for size in (200, 500):
         fill_regions(noise(1, size, size, 3), disc(size, 8.5), fill, context_pixels=20)
     assert seen[0] == seen[1]
+
+
+def test_what_is_smoother_than_the_surroundings_of_the_hole_is_not_preferred():
+    # Rough ground all around the hole, and beyond it plenty of a smoother one that is as near to
+    # the rough one as that is to itself.
+    truth, hole = 0.5 + 0.2 * (noise(1, 96, 192, 3) - 0.5), torch.zeros(1, 96, 192)
+    truth[:, :, 96:] = 0.5 + 0.5 * (truth[:, :, 96:] - 0.5)
+    hole[0, 38:58, 38:58] = 1
+    result = PatchMatch()(truth, hole)
+    inside = distance(hole[0] == 0) > 2
+    assert detail(result, inside) / detail(truth, inside) > 0.85
+
+
+def test_lines_on_even_ground_are_no_texture():
+    truth, hole = stripes(128, 0, 4, 36), disc(128, 20)
+    lines = Texture.of(truth[0], hole[0] > 0)
+    ground = Texture.of(noise(128, 128, 3), hole[0] > 0)
+    assert (lines.weight[hole[0] > 0] < 0.1 * ground.weight[hole[0] > 0]).all()
+
+
+def test_the_strength_of_a_texture_is_found_where_it_is_unknown():
+    picture, hole = noise(96, 96, 3), disc(96, 16)[0] > 0
+    texture = Texture.of(picture, hole)
+    spoilt = Texture.of(torch.where(hole[..., None], 9.0, picture), hole)
+    assert torch.equal(texture.wanted, spoilt.wanted)
+    found, meant = texture.wanted[hole], texture.strength[~hole].mean()
+    assert abs(found.mean() / meant - 1) < 0.1
+    assert torch.allclose(found, meant, rtol=0.4)
+    assert torch.allclose(Texture.of(3 * picture, hole).wanted, 3 * texture.wanted)

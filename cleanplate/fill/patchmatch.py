@@ -38,8 +38,9 @@ class PatchMatch:
     (PatchMatch, see `Matcher`) and all vote for the pixels (see `vote`), in turns (Wexler et al.,
     PAMI 2007); at the last scale only the likeliest one is heard, since a mean looks for blurred
     patches. A patch that is smoother than the surroundings counts as less alike (see `Texture`).
-    From scale to scale go the offsets, not the pixels, so nothing is ever enlarged. At last each pixel is copied from where the likeliest of its patches says, and the seams between
-    copies from different places are hidden (see `hide_seams`).
+    From scale to scale go the offsets, not the pixels, so nothing is ever enlarged. At last each
+    pixel is copied from where the likeliest of its patches says, and the seams between copies from
+    different places are hidden (see `hide_seams`).
 
     Every comparison is relative to the spread of the known pixels, so values may have any range.
     The same seed gives the same bits on the same device; no global random state is used.

@@ -22,6 +22,9 @@ _FLOOR = 0.05
 _CHANCE = 1.6
 """How far the largest of 64 means lies above the fourth fifth by chance, in standard errors."""
 
+_REPEATED = 0.85
+"""How much of a peak shows half a block away, too, where something else has a period of 4 or 2."""
+
 
 @dataclass(frozen=True)
 class CompressionSettings:
@@ -33,7 +36,7 @@ class CompressionSettings:
         least_score: what is less sure is not reported.
     """
 
-    ratio: Level = field(default_factory=lambda: Level(1.22, 1.8))
+    ratio: Level = field(default_factory=lambda: Level(1.18, 1.8))
     least_blocks: int = 36
     least_score: float = 0.5
 
@@ -67,7 +70,7 @@ def corner_cross(plane: Plane) -> tuple[float, tuple[int, int]]:
 
     The cross difference ``|a - b - c + d|`` of four neighbours ignores edges along rows and
     columns; its mean at each of the 64 places within a block is compared with the 80th percentile
-    of these, so that what has a period of 2 or 4 does not count. The grid is searched for as in
+    of these, and what repeats after half a block does not count. The grid is searched for as in
     Wang, Sheikh and Bovik, *No-reference perceptual quality assessment of JPEG*, ICIP 2002.
 
     Args:
@@ -88,5 +91,9 @@ def corner_cross(plane: Plane) -> tuple[float, tuple[int, int]]:
     count = rows // _BLOCK * (columns // _BLOCK)
     means: NDArray[np.float64] = sums / count + _FLOOR
     row, column = np.unravel_index(int(means.argmax()), means.shape)
-    ratio = float(means.max() / np.percentile(means, 80)) - _CHANCE / count**0.5
+    half = means[[row - 4, row - 4, row], [column - 4, column, column - 4]]
+    usual = float(np.percentile(means, 80))
+    if half.max() - usual > _REPEATED * (means.max() - usual):
+        usual = float(half.max())
+    ratio = float(means.max()) / usual - _CHANCE / count**0.5
     return ratio, ((int(row) + 1) % _BLOCK, (int(column) + 1) % _BLOCK)

@@ -24,6 +24,7 @@ class ExposureSettings:
 
     Attributes:
         dark_peak: 99th percentile of the luma.
+        grey: median of the luma from which a picture is dull, not dark.
         dark_middle: median of the luma.
         bright_share: part of the pixels whose every channel is burnt out.
         bright_middle: median of the luma.
@@ -31,6 +32,7 @@ class ExposureSettings:
     """
 
     dark_peak: Level = field(default_factory=lambda: Level(140, 70))
+    grey: float = 110
     dark_middle: Level = field(default_factory=lambda: Level(30, 10))
     bright_share: Level = field(default_factory=lambda: Level(0.06, 0.3))
     bright_middle: Level = field(default_factory=lambda: Level(225, 245))
@@ -60,7 +62,8 @@ def find_exposure(image: Tensor, settings: ExposureSettings = ExposureSettings()
         settings: when it counts.
     """
     light = measure_light(image)
-    dark = max(settings.dark_peak.score(light.peak), settings.dark_middle.score(light.middle))
+    peak = settings.dark_peak.score(light.peak) if light.middle < settings.grey else 0.0
+    dark = max(peak, settings.dark_middle.score(light.middle))
     bright = max(
         settings.bright_share.score(light.burnt), settings.bright_middle.score(light.middle)
     )

@@ -116,7 +116,7 @@ def _spots(
 ) -> Iterator[tuple[int, Box, int]]:
     """Number, box and pixels of the spots of a size that counts and clear of the border."""
     left, top, width, height, pixels = stats.T.astype(np.int64)
-    slim = np.minimum(width, height) / np.maximum(width, height)
+    slim = np.minimum(width, height) / np.maximum(np.maximum(width, height), 1)
     least = max(settings.least_pixels, settings.least_share * size.area)
     clear = (left > 0) & (top > 0) & (left + width < size.width) & (top + height < size.height)
     usable = clear & (pixels >= least) & (pixels <= settings.most_share * size.area)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import cos, radians, sin
 
 import cv2
 import numpy as np
@@ -16,8 +17,8 @@ from .defect import Defect
 from .luma import Level, Plane, luma
 from .resolution import resampled
 
-_DIRECTIONS = ((0, 1), (1, 1), (1, 0), (1, -1))
-"""Rows and columns to the next pixel at 0, 45, 90 and 135 degrees."""
+_DIRECTIONS = tuple(180 / 8 * n for n in range(8))
+"""Degrees in which motion is looked for."""
 
 
 @dataclass(frozen=True)
@@ -93,37 +94,40 @@ def reblur_ratios(
 ) -> tuple[float, list[float]] | None:
     """By what a Gaussian of one pixel weakens the strongest edges: of all, and by direction.
 
+    Args:
+        plane: luma ``[H, W]``, 0..255.
+        settings: which edges count.
+
     Returns:
-        the median of the ratios, and the medians for derivatives at 0, 45, 90 and 135 degrees; None
-        where there are no edges to judge by.
+        the median of the ratios, and the medians of those of the derivatives in eight directions,
+        22.5 degrees apart; None where there are no edges to judge by.
     """
     if min(plane.shape) < 3:
         return None
-    soft = cv2.GaussianBlur(plane, (0, 0), 1.0)
-    slopes = [
-        (_slope(plane, *step), _slope(soft, *step)) for step in (_DIRECTIONS[0], _DIRECTIONS[2])
-    ]
-    before = np.hypot(slopes[0][0][1:-1], slopes[1][0][:, 1:-1])
-    after = np.hypot(slopes[0][1][1:-1], slopes[1][1][:, 1:-1])
-    del slopes
-    overall = _median_ratio(before, after, settings)
-    del before, after
+    before = _slopes(plane)
+    after = _slopes(cv2.GaussianBlur(plane, (0, 0), 1.0))
+    overall = _median_ratio(np.hypot(*before), np.hypot(*after), settings)
     if overall is None:
         return None
     directions = []
-    for step in _DIRECTIONS:
-        found = _median_ratio(np.abs(_slope(plane, *step)), np.abs(_slope(soft, *step)), settings)
+    for degrees in _DIRECTIONS:
+        sharp, soft = (_along(slopes, degrees) for slopes in (before, after))
+        found = _median_ratio(sharp, soft, settings)
         directions.append(overall if found is None else found)
     return overall, directions
 
 
-def _slope(plane: Plane, down: int, right: int) -> Plane:
-    """Central differences over two pixels, where both lie within the plane."""
-    height, width = plane.shape
-    rows = slice(2 * down, height), slice(0, height - 2 * down)
-    columns = slice(max(2 * right, 0), width + min(2 * right, 0))
-    opposite = slice(max(-2 * right, 0), width - max(2 * right, 0))
-    return plane[rows[0], columns] - plane[rows[1], opposite]
+def _slopes(plane: Plane) -> tuple[Plane, Plane]:
+    """Differences over two pixels to the right and down, without the border of one pixel."""
+    return plane[1:-1, 2:] - plane[1:-1, :-2], plane[2:, 1:-1] - plane[:-2, 1:-1]
+
+
+def _along(slopes: tuple[Plane, Plane], degrees: float) -> Plane:
+    """How steep it is in a direction."""
+    right, down = np.float32(cos(radians(degrees))), np.float32(sin(radians(degrees)))
+    steep = right * slopes[0]
+    steep += down * slopes[1]
+    return np.abs(steep, out=steep)
 
 
 def _median_ratio(before: Plane, after: Plane, settings: SharpnessSettings) -> float | None:

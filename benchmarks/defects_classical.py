@@ -1,0 +1,417 @@
+"""Precision, recall, AUC and cost of the detectors that need no weights.
+
+    python benchmarks/defects.py classical [--photos FOLDER] [--choosing] [--part NAME] [--out FILE]
+
+Degradations of known kind, place and strength are put into clean photos, see `defect_photos.py`;
+each counts in two sizes, at most 1024 and at most 512 pixels. Thresholds were chosen on the photos
+that `--choosing` shows. Prints Markdown tables.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from defect_photos import Picture, clean
+from numpy.typing import NDArray
+
+Degrade = Callable[[Picture, int], Picture]
+Plane = NDArray[np.float32]
+
+
+# degradations -------------------------------------------------------------------------------------
+
+
+def blur(sigma: float) -> Degrade:
+    return lambda photo, seed: cv2.GaussianBlur(photo, (0, 0), sigma)
+
+
+def motion(length: int) -> Degrade:
+    """Motion by that many pixels, in a direction of the photo's own."""
+
+    def degrade(photo: Picture, seed: int) -> Picture:
+        angle = np.random.default_rng(seed).uniform(0, 180)
+        kernel = np.zeros((length + 2, length + 2), np.float32)
+        kernel[(length + 1) // 2, 1:-1] = 1
+        middle = ((length + 1) / 2, (length + 1) / 2)
+        turned = cv2.warpAffine(kernel, cv2.getRotationMatrix2D(middle, angle, 1), kernel.shape)
+        return cv2.filter2D(photo, -1, turned / turned.sum())
+
+    return degrade
+
+
+def enlarged(factor: int, how: int = cv2.INTER_CUBIC) -> Degrade:
+    def degrade(photo: Picture, seed: int) -> Picture:
+        height, width = photo.shape[0] // factor, photo.shape[1] // factor
+        small = cv2.resize(photo, (width, height), interpolation=cv2.INTER_AREA)
+        return cv2.resize(small, (width * factor, height * factor), interpolation=how)
+
+    return degrade
+
+
+def jpeg(quality: int, shift: tuple[int, int] = (0, 0)) -> Degrade:
+    def degrade(photo: Picture, seed: int) -> Picture:
+        code = cv2.imencode(".jpg", photo[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+        return cv2.imdecode(code, cv2.IMREAD_COLOR)[shift[0] :, shift[1] :, ::-1]
+
+    return degrade
+
+
+def noise(sigma: float, alike: bool = False) -> Degrade:
+    """Gaussian noise, of its own in each channel or the same in all."""
+
+    def degrade(photo: Picture, seed: int) -> Picture:
+        shape = (*photo.shape[:2], 1 if alike else 3)
+        grain = np.random.default_rng(seed).normal(0, sigma, shape)
+        return (photo + grain).round().clip(0, 255).astype(np.uint8)
+
+    return degrade
+
+
+def stops(ev: float) -> Degrade:
+    """Exposure changed by so many stops, in linear light."""
+
+    def degrade(photo: Picture, seed: int) -> Picture:
+        value = np.arange(256) / 255
+        linear = np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
+        linear = (linear * 2**ev).clip(0, 1)
+        coded = np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055)
+        return (coded * 255).round().astype(np.uint8)[photo]
+
+    return degrade
+
+
+def then(first: Degrade, second: Degrade) -> Degrade:
+    return lambda photo, seed: second(first(photo, seed), seed)
+
+
+def with_highlights(photo: Picture, seed: int) -> tuple[Picture, NDArray[np.int32]]:
+    """Six white spots, irregular, with a soft rim, on what is neither black nor bright.
+
+    Returns:
+        the picture, and the number of its spot for each pixel: those that are 60 % white or more.
+    """
+    generator = np.random.default_rng(seed)
+    height, width = photo.shape[:2]
+    light = cv2.GaussianBlur(photo.mean(2), (0, 0), 4)
+    out, truth = photo.astype(np.float32), np.zeros((height, width), np.int32)
+    y, x = np.mgrid[:height, :width].astype(np.float32)
+    number = 0
+    for _ in range(2000):
+        radius = max(generator.uniform(0.004, 0.014) * (height * width) ** 0.5, 2.5)
+        slim, angle = generator.uniform(0.35, 1), generator.uniform(0, np.pi)
+        cx = generator.uniform(3 * radius, width - 3 * radius)
+        cy = generator.uniform(3 * radius, height - 3 * radius)
+        if not 25 < light[int(cy), int(cx)] < 165:
+            continue
+        along = (x - cx) * np.cos(angle) + (y - cy) * np.sin(angle)
+        across = ((y - cy) * np.cos(angle) - (x - cx) * np.sin(angle)) / slim
+        turn = np.arctan2(across, along)
+        phases = generator.uniform(0, 2 * np.pi, 2)
+        wobble = 1 + 0.15 * np.cos(2 * turn + phases[0]) + 0.12 * np.cos(3 * turn + phases[1])
+        away = np.hypot(along, across) / (radius * wobble)
+        alpha = np.clip(generator.uniform(1.1, 2.5) * np.exp(-(away**2) / 2), 0, 1)
+        if truth[alpha > 0.05].any():
+            continue
+        number += 1
+        colour = 255 - generator.uniform(0, 14, 3).astype(np.float32)
+        out += np.maximum(colour - out, 0) * alpha[..., None]
+        truth[alpha > 0.6] = number
+        if number == 6:
+            break
+    return out.round().clip(0, 255).astype(np.uint8), truth
+
+
+# measuring ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Row:
+    name: str
+    degrade: Degrade
+    kinds: tuple[str, ...]
+    statistic: str
+    aim: str = ""
+
+
+_SOFT = ("blur", "motion_blur", "upscaled")
+_ROWS = (
+    Row("blur sigma 0.8", blur(0.8), _SOFT, "re-blur"),
+    Row("blur sigma 1.2", blur(1.2), _SOFT, "re-blur"),
+    Row("blur sigma 2", blur(2), _SOFT, "re-blur", "≥ 95 %"),
+    Row("blur sigma 4", blur(4), _SOFT, "re-blur"),
+    Row("blur sigma 2, noise 3", then(blur(2), noise(3)), _SOFT, "re-blur"),
+    Row("blur sigma 2, JPEG 75", then(blur(2), jpeg(75)), _SOFT, "re-blur"),
+    Row("motion by 9 pixels", motion(9), _SOFT, "re-blur, worst direction"),
+    Row("motion by 15 pixels", motion(15), _SOFT, "re-blur, worst direction"),
+    Row("… told as motion", motion(15), ("motion_blur",), "re-blur, worst direction"),
+    Row("enlarged 2 times", enlarged(2), _SOFT, "re-blur"),
+    Row("enlarged 4 times", enlarged(4), _SOFT, "re-blur", "≥ 95 %"),
+    Row("… told as enlarged", enlarged(4), ("upscaled",), "re-blur"),
+    Row("JPEG 10", jpeg(10), ("compression",), "corner cross"),
+    Row("JPEG 30", jpeg(30), ("compression",), "corner cross", "≥ 95 %"),
+    Row("JPEG 30, cropped by (3, 5)", jpeg(30, (3, 5)), ("compression",), "corner cross"),
+    Row("JPEG 50", jpeg(50), ("compression",), "corner cross"),
+    Row("JPEG 70", jpeg(70), ("compression",), "corner cross"),
+    Row("JPEG 85", jpeg(85), ("compression",), "corner cross"),
+    Row("noise sigma 5", noise(5), ("noise",), "grain"),
+    Row("noise sigma 10", noise(10), ("noise",), "grain", "≥ 95 %"),
+    Row("noise sigma 10, grey", noise(10, True), ("noise",), "grain"),
+    Row("noise sigma 10, JPEG 90", then(noise(10), jpeg(90)), ("noise",), "grain"),
+    Row("noise sigma 20", noise(20), ("noise",), "grain"),
+    Row("-1 stop", stops(-1), ("too_dark",), "luma, 99 %"),
+    Row("-2 stops", stops(-2), ("too_dark",), "luma, 99 %", "≥ 95 %"),
+    Row("-3 stops", stops(-3), ("too_dark",), "luma, 99 %"),
+    Row("+1 stop", stops(1), ("too_bright",), "burnt"),
+    Row("+2 stops", stops(2), ("too_bright",), "burnt", "≥ 80 %"),
+    Row("+3 stops", stops(3), ("too_bright",), "burnt"),
+)
+
+
+def _tensor(photo: Picture) -> torch.Tensor:
+    return torch.from_numpy(np.ascontiguousarray(photo)).float() / 255
+
+
+@cache
+def _detectors() -> dict[str, Callable]:
+    from cleanplate.defects.compression import find_compression
+    from cleanplate.defects.exposure import find_exposure
+    from cleanplate.defects.noise import find_noise
+    from cleanplate.defects.sharpness import find_blur
+
+    return {
+        "blur": find_blur,
+        "compression": find_compression,
+        "noise": find_noise,
+        "exposure": find_exposure,
+    }
+
+
+@cache
+def _suggestions() -> dict[str, Callable]:
+    from cleanplate.defects.highlights import find_highlights
+    from cleanplate.defects.sharpness import find_blurred_regions
+
+    return {"highlights": find_highlights, "blur map": find_blurred_regions}
+
+
+_NAMES = {"re-blur": "blur", "corner cross": "compression", "grain": "noise"}
+
+
+def _kinds(photo: Picture, statistic: str) -> set[str]:
+    """What the detector that uses a statistic finds."""
+    name = _NAMES.get(statistic.split(",")[0], "exposure")
+    return {defect.kind for defect in _detectors()[name](_tensor(photo))}
+
+
+def _statistic(name: str, photo: Picture) -> float:
+    """A number that grows with the defect."""
+    from cleanplate.defects import compression, exposure, luma, noise, sharpness
+
+    image = _tensor(photo)
+    if name in ("luma, 99 %", "burnt"):
+        light = exposure.measure_light(image)
+        return light.burnt if name == "burnt" else -light.peak
+    plane = luma.luma(image)
+    if name == "corner cross":
+        return compression.corner_cross(plane)[0]
+    if name == "grain":
+        measured = noise.grain(plane)
+        return noise.evidence(*measured) if measured else 0.0
+    ratios = sharpness.reblur_ratios(plane)
+    if ratios is None:
+        return -10.0
+    return -ratios[0] if name == "re-blur" else -min(ratios[1])
+
+
+def auc(positive: list[float], negative: list[float]) -> float:
+    """The chance that one of the first is above one of the second."""
+    first, second = np.array(positive)[:, None], np.array(negative)[None]
+    return float((first > second).mean() + 0.5 * (first == second).mean())
+
+
+Photos = list[tuple[str, Picture]]
+
+
+def recalls(photos: Photos) -> list[str]:
+    names = {row.statistic for row in _ROWS}
+    flagged = {name: [_kinds(photo, name) for _, photo in photos] for name in names}
+    usual = {name: [_statistic(name, photo) for _, photo in photos] for name in names}
+    lines = [
+        "| put in | found | aim | precision | AUC | clean photos flagged as that |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in _ROWS:
+        worse = [row.degrade(photo, seed) for seed, (_, photo) in enumerate(photos)]
+        found = sum(bool(_kinds(photo, row.statistic) & set(row.kinds)) for photo in worse)
+        wrong = sum(bool(kinds & set(row.kinds)) for kinds in flagged[row.statistic])
+        area = auc([_statistic(row.statistic, p) for p in worse], usual[row.statistic])
+        lines.append(
+            f"| {row.name} | {found / len(photos):.1%} | {row.aim} "
+            f"| {found / max(found + wrong, 1):.1%} | {area:.3f} | {wrong / len(photos):.1%} |"
+        )
+    return lines
+
+
+def false_alarms(photos: Photos) -> list[str]:
+    lines = ["| detector | clean photos flagged | which |", "|---|---|---|"]
+    every: dict[str, set[int]] = {}
+    for name, find in {**_detectors(), **_suggestions()}.items():
+        every[name] = {i for i, (_, photo) in enumerate(photos) if find(_tensor(photo))}
+    for name, numbers in every.items():
+        which = ", ".join(sorted({photos[i][0] for i in numbers}))
+        if len(which) > 160:
+            which = f"{which[:160].rsplit(',', 1)[0]}, …"
+        lines.append(f"| {name} | {len(numbers)} of {len(photos)} | {which} |")
+    for title, names in (("any of the first four", _detectors()), ("any", every)):
+        numbers = set().union(*(every[name] for name in names))
+        share = len(numbers) / len(photos)
+        lines.append(f"| **{title}** | {len(numbers)} of {len(photos)} ({share:.1%}) | |")
+    return lines
+
+
+def highlight_spots(photos: Photos) -> list[str]:
+    from cleanplate.defects.highlights import find_highlights
+    from cleanplate.defects.report import union_mask
+    from cleanplate.geometry import Size
+
+    planted = seen = right = found = inside = covered = truth_pixels = outside = 0
+    overlaps = []
+    for seed, (_, photo) in enumerate(photos):
+        worse, truth = with_highlights(photo, seed)
+        defects = find_highlights(_tensor(worse))
+        mask = union_mask(defects, Size(photo.shape[1], photo.shape[0])).numpy() > 0
+        old = find_highlights(_tensor(photo))
+        before = union_mask(old, Size(photo.shape[1], photo.shape[0])).numpy() > 0
+        count = int(truth.max())
+        planted += count
+        hits = np.bincount(truth[mask], minlength=count + 1)[1:] if count else np.zeros(0)
+        seen += int((hits > 0).sum())
+        found += len(defects)
+        for defect in defects:
+            place = truth[defect.box.rows, defect.box.columns]
+            right += bool(place[defect.mask.numpy() > 0].any())
+        covered += int((mask & (truth > 0)).sum())
+        truth_pixels += int((truth > 0).sum())
+        near = cv2.dilate((truth > 0).view(np.uint8), np.ones((7, 7), np.uint8)) > 0
+        inside += int((mask & near).sum())
+        outside += int((mask & ~near & ~before).sum())
+        union = (mask & ~before) | (truth > 0)
+        overlaps.append((mask & (truth > 0)).sum() / max(union.sum(), 1))
+    return [
+        "| spots planted | found (aim ≥ 85 %) | right ones of those found (aim ≥ 70 %) "
+        "| pixels right, without what photos had | pixels found | IoU |",
+        "|---|---|---|---|---|---|",
+        f"| {planted} | {seen / planted:.1%} | {right / max(found, 1):.1%} "
+        f"| {inside / max(inside + outside, 1):.1%} | {covered / truth_pixels:.1%} "
+        f"| {np.mean(overlaps):.2f} |",
+    ]
+
+
+def blur_maps(photos: Photos) -> list[str]:
+    from cleanplate.defects.luma import luma
+    from cleanplate.defects.report import union_mask
+    from cleanplate.defects.sharpness import BlurMapSettings, blur_map, find_blurred_regions
+    from cleanplate.geometry import Size
+
+    settings = BlurMapSettings()
+    lines = [
+        "| half of the photo blurred | AUC of the pixels (aim ≥ 0.9 at 3) | of textured ones "
+        "| of the blurred, found | of the found, right | IoU |",
+        "|---|---|---|---|---|---|",
+    ]
+    for sigma in (1.5, 2, 3, 5):
+        areas, textured, scores = [], [], []
+        for _, photo in photos:
+            height, width = photo.shape[:2]
+            truth = np.zeros((height, width), np.uint8)
+            axes = (round(0.4 * width), round(0.4 * height))
+            cv2.ellipse(truth, (width // 2, height // 2), axes, 0, 0, 360, 1, -1)
+            alpha = cv2.GaussianBlur(truth.astype(np.float32), (0, 0), 1.5)[..., None]
+            soft = cv2.GaussianBlur(photo, (0, 0), sigma)
+            worse = (soft * alpha + photo * (1 - alpha)).round().astype(np.uint8)
+            ratio, texture = blur_map(luma(_tensor(worse)), settings.window)
+            lots = np.random.default_rng(0).choice(ratio.size, 4000)
+            inside, value = truth.ravel()[lots] > 0, -ratio.ravel()[lots]
+            areas.append(auc(list(value[inside]), list(value[~inside])))
+            shown = texture.ravel()[lots] > settings.texture
+            if (inside & shown).sum() > 50 and (~inside & shown).sum() > 50:
+                textured.append(auc(list(value[inside & shown]), list(value[~inside & shown])))
+            mask = union_mask(find_blurred_regions(_tensor(worse)), Size(width, height)) > 0
+            hit = (mask.numpy() & (truth > 0)).sum()
+            scores.append((hit, mask.sum().item(), truth.sum(), (mask.numpy() | (truth > 0)).sum()))
+        hit, marked, there, union = np.sum(scores, axis=0)
+        lines.append(
+            f"| sigma {sigma} | {np.mean(areas):.3f} | {np.mean(textured):.3f} "
+            f"| {hit / there:.1%} | {hit / max(marked, 1):.1%} | {hit / union:.2f} |"
+        )
+    return lines
+
+
+def costs(photos: Photos) -> list[str]:
+    """CPU seconds of one thread for each megapixel, and memory as multiples of the image."""
+    tile = max((photo for _, photo in photos), key=lambda photo: photo.size)
+    image = _tensor(cv2.resize(tile, (4096, 4096), interpolation=cv2.INTER_CUBIC))
+    grain = torch.randn(4096, 4096, 1, generator=torch.Generator().manual_seed(0))
+    image = (image + 0.01 * grain).clamp(0, 1)
+    megapixels = image.shape[0] * image.shape[1] / 1e6
+    lines = ["| detector, on 4096x4096 | CPU s a megapixel (aim: 1 for all) |", "|---|---|"]
+    total = 0.0
+    for name, find in {**_detectors(), **_suggestions()}.items():
+        start = time.process_time()
+        find(image)
+        cost = (time.process_time() - start) / megapixels
+        total += cost
+        lines.append(f"| {name} | {cost:.3f} |")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    lines.append(f"| **all** | {total:.3f} |")
+    lines.append(f"\nLargest memory of the process: {peak:.0f} MiB; the image: 192 MiB.")
+    return lines
+
+
+_PARTS = {
+    "recall": ("Put in and found", recalls),
+    "clean": ("False alarms on clean photos", false_alarms),
+    "highlights": ("Highlights", highlight_spots),
+    "blur_map": ("Where it is blurred", blur_maps),
+    "cost": ("Cost", costs),
+}
+
+
+def main(arguments: list[str]) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n", 1)[0])
+    parser.add_argument("--photos", type=Path, help="folder of the photos in defect_photos.py")
+    parser.add_argument("--choosing", action="store_true", help="show the photos for thresholds")
+    parser.add_argument("--part", choices=[*_PARTS], action="append", help="only that table")
+    parser.add_argument("--out", type=Path, help="write the tables there, too")
+    options = parser.parse_args(arguments)
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    photos: Photos = []
+    for name, photo in [
+        item
+        for longest in (1024, 512)
+        for item in clean(not options.choosing, options.photos, longest)
+    ]:
+        if not any(name == other and photo.shape == seen.shape for other, seen in photos):
+            photos.append((name, photo))
+    split = "for choosing thresholds" if options.choosing else "for scoring"
+    names = list(dict.fromkeys(name for name, _ in photos))
+    text = [f"{len(photos)} pictures of {len(names)} photos {split}: {', '.join(names)}."]
+    emit = partial(print, flush=True)
+    emit(text[0])
+    for part in options.part or _PARTS:
+        title, measure = _PARTS[part]
+        lines = ["", f"**{title}**", "", *measure(photos)]
+        emit("\n".join(lines))
+        text += lines
+    if options.out:
+        options.out.write_text("\n".join(text) + "\n", encoding="utf-8")

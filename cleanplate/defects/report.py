@@ -171,7 +171,9 @@ def describe(
     if listed < count:
         report["notes"].append(f"{count} were found: only the {listed} most severe are listed.")
     if selection.dropped:
-        report["notes"].append(f"{selection.dropped} below the threshold or of another size.")
+        report["notes"].append(
+            f"{selection.dropped} left out: below the threshold, or too small or large."
+        )
     return report
 
 

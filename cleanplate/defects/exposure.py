@@ -25,17 +25,15 @@ class ExposureSettings:
     Attributes:
         dark_peak: 99th percentile of the luma.
         grey: median of the luma from which a picture is dull, not dark.
-        dark_middle: median of the luma.
-        bright_share: part of the pixels whose every channel is burnt out.
+        burnt: part of the pixels that are burnt out, see `Light`.
         bright_middle: median of the luma.
         least_score: what is less sure is not reported.
     """
 
     dark_peak: Level = field(default_factory=lambda: Level(140, 70))
-    grey: float = 110
-    dark_middle: Level = field(default_factory=lambda: Level(30, 10))
-    bright_share: Level = field(default_factory=lambda: Level(0.06, 0.3))
-    bright_middle: Level = field(default_factory=lambda: Level(225, 245))
+    grey: float = 125
+    burnt: Level = field(default_factory=lambda: Level(0.11, 0.4))
+    bright_middle: Level = field(default_factory=lambda: Level(212, 240))
     least_score: float = 0.5
 
 
@@ -46,7 +44,8 @@ class Light:
     Attributes:
         middle: median of the luma, 0..255.
         peak: 99th percentile of the luma, 0..255.
-        burnt: part of the pixels with every channel at 250 or more.
+        burnt: part of the pixels with two channels or all at 250 or more. One alone is what a
+            saturated colour does.
     """
 
     middle: float
@@ -55,18 +54,15 @@ class Light:
 
 
 def find_exposure(image: Tensor, settings: ExposureSettings = ExposureSettings()) -> list[Defect]:
-    """Too dark or too bright; a night scene and a white backdrop are found, too.
+    """Too dark or too bright; a night scene without lamps and a white backdrop are found, too.
 
     Args:
         image: ``[H, W, 3 or 4]`` in 0..1.
         settings: when it counts.
     """
     light = measure_light(image)
-    peak = settings.dark_peak.score(light.peak) if light.middle < settings.grey else 0.0
-    dark = max(peak, settings.dark_middle.score(light.middle))
-    bright = max(
-        settings.bright_share.score(light.burnt), settings.bright_middle.score(light.middle)
-    )
+    dark = settings.dark_peak.score(light.peak) if light.middle < settings.grey else 0.0
+    bright = max(settings.burnt.score(light.burnt), settings.bright_middle.score(light.middle))
     least = max(settings.least_score, 0.01)
     if dark >= max(bright, least):
         entry, score, value = kind("too_dark"), dark, light.peak
@@ -88,5 +84,5 @@ def measure_light(image: Tensor) -> Light:
     step = ceil(sqrt(image.shape[0] * image.shape[1] / _PIXELS))
     image = image[::step, ::step, :3]
     middle, peak = np.percentile(luma(image), (50, 99))
-    burnt = float((image.amin(dim=2) >= _BURNT).float().mean())
+    burnt = float(((image >= _BURNT).sum(dim=2) >= 2).float().mean())
     return Light(float(middle), float(peak), burnt)

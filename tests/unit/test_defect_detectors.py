@@ -266,6 +266,16 @@ def test_the_light_of_plain_images(value, found):
     assert kinds(find_exposure(torch.full((80, 90, 3), value))) == found
 
 
+@pytest.mark.parametrize(
+    ("colour", "found"),
+    [((255, 0, 0), []), ((255, 200, 0), []), ((255, 255, 120), ["too_bright"])],
+)
+def test_a_saturated_colour_is_not_burnt(colour, found):
+    pixels = SCENE.copy()
+    pixels[:128] = colour
+    assert kinds(find_exposure(tensor(pixels))) == found
+
+
 @pytest.mark.parametrize("find", [*WHOLE, find_highlights])
 def test_alpha_and_half_precision_change_nothing(find):
     worse = tensor(noisy(cv2.GaussianBlur(jpeg(SCENE // 2, 20), (0, 0), 1.5), 8))

@@ -131,15 +131,16 @@ def _along(slopes: tuple[Plane, Plane], degrees: float) -> Plane:
 
 
 def _median_ratio(before: Plane, after: Plane, settings: SharpnessSettings) -> float | None:
-    flat = before.ravel()
-    if not flat.size:
+    steep = np.flatnonzero(before >= settings.least_gradient)
+    if len(steep) < settings.least_pixels:
         return None
-    count = min(max(settings.least_pixels, round(settings.strongest * flat.size)), flat.size)
-    threshold = np.partition(flat, flat.size - count)[flat.size - count]
-    chosen = flat >= max(threshold, settings.least_gradient)
-    if np.count_nonzero(chosen) < settings.least_pixels:
-        return None
-    return float(np.median(flat[chosen] / np.maximum(after.ravel()[chosen], 1e-3)))
+    sharp = before.ravel()[steep]
+    count = max(settings.least_pixels, round(settings.strongest * before.size))
+    if count < len(sharp):
+        threshold = np.partition(sharp, len(sharp) - count)[len(sharp) - count]
+        chosen = sharp >= threshold
+        sharp, steep = sharp[chosen], steep[chosen]
+    return float(np.median(sharp / np.maximum(after.ravel()[steep], 1e-3)))
 
 
 @dataclass(frozen=True)

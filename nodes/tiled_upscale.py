@@ -256,6 +256,8 @@ class SaveTiledUpscale(io.ComfyNode):
                     into(rows)
 
                 enlarge_rows(source[..., :3], goal, network, take, strength)
+            # The last live preview hides what the node shows at the end.
+            watch.end(preview)
             paths.append(str(path))
         return io.NodeOutput(finished(previews), paths, ui=ui.PreviewImage(previews, cls=cls))
 

@@ -8,6 +8,7 @@ from typing import Any
 import comfy.model_management as management
 import comfy.utils
 import torch
+import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
@@ -32,17 +33,19 @@ class TileWatch:
 
     def begin(self, image: Tensor) -> None:
         """The next image ``[H, W, 3 or 4]``."""
-        stride = -(-max(image.shape[:2]) // _PREVIEW)
-        self._picture = image[::stride, ::stride, :3].float().cpu().clone()
+        height, width = image.shape[:2]
+        scale = min(1.0, _PREVIEW / max(height, width))
+        size = max(1, round(height * scale)), max(1, round(width * scale))
+        planes = image[..., :3].movedim(-1, 0)[None].float()
+        self._picture = F.interpolate(planes, size, mode="area")[0].movedim(0, -1).cpu()
 
     def step(self, done: int, total: int) -> None:
         """A tile comes next. Raises ComfyUI's interrupt if the user has cancelled."""
         stop_if_interrupted()
-        preview = None
-        if self._picture is not None and total > 1:
-            pixels = self._picture.clamp(0, 1).mul(255).round().byte().numpy()
-            preview = ("JPEG", Image.fromarray(pixels), _PREVIEW)
-        self._bar.update_absolute(done, max(total, 1), preview)
+        if total > 1:
+            self._show(done, total)
+        else:
+            self._bar.update_absolute(done, max(total, 1))
         if total > 1 and done < total:
             show_text(f"tile {done + 1} of {total}")
 
@@ -51,18 +54,34 @@ class TileWatch:
         if self._picture is None:
             return
         height, width = self._picture.shape[:2]
-        rows = _middles(box.y, box.bottom, whole.height, height)
-        columns = _middles(box.x, box.right, whole.width, width)
-        part = tile[
-            (rows * whole.height // height - box.y).to(tile.device)[:, None],
-            (columns * whole.width // width - box.x).to(tile.device),
-        ]
-        self._picture[rows[:, None], columns] = part.float().cpu()
+        rows = _covered(box.y, box.bottom, whole.height, height)
+        columns = _covered(box.x, box.right, whole.width, width)
+        if not rows or not columns:
+            return
+        # A sixteenth of the pixels is enough for a preview.
+        step = max(1, whole.height // height // 4)
+        top, bottom = (i * whole.height // height - box.y for i in (rows.start, rows.stop))
+        left, right = (i * whole.width // width - box.x for i in (columns.start, columns.stop))
+        part = tile[top:bottom:step, left:right:step].movedim(-1, 0)[None].float()
+        small = F.interpolate(part, (len(rows), len(columns)), mode="area")[0].movedim(0, -1)
+        self._picture[rows.start : rows.stop, columns.start : columns.stop] = small.cpu()
+
+    def end(self, picture: Tensor) -> None:
+        """The last result ``[H, W, 3]``, shown as it is."""
+        self.begin(picture)
+        self._show(1, 1)
+
+    def _show(self, done: int, total: int) -> None:
+        preview = None
+        if self._picture is not None:
+            pixels = self._picture.clamp(0, 1).mul(255).round().byte().numpy()
+            preview = ("JPEG", Image.fromarray(pixels), _PREVIEW)
+        self._bar.update_absolute(done, total, preview)
 
 
-def _middles(start: int, stop: int, whole: int, small: int) -> Tensor:
-    """Pixels of the small picture that are taken from these pixels of the whole."""
-    return torch.arange(-(-start * small // whole), -(-stop * small // whole))
+def _covered(start: int, stop: int, whole: int, small: int) -> range:
+    """Pixels of the small picture that begin within these pixels of the whole."""
+    return range(-(-start * small // whole), min(stop * small // whole, small))
 
 
 def network_of(model: Any, tile: int, watch: TileWatch, result: int = 0) -> TiledNetwork:

@@ -160,6 +160,7 @@ _ROWS = (
     Row("blur sigma 1.2", blur(1.2), _SOFT, "re-blur"),
     Row("blur sigma 2", blur(2), _SOFT, "re-blur", "≥ 95 %"),
     Row("blur sigma 4", blur(4), _SOFT, "re-blur"),
+    Row("blur sigma 8", blur(8), _SOFT, "re-blur"),
     Row("blur sigma 2, noise 3", then(blur(2), noise(3)), _SOFT, "re-blur"),
     Row("blur sigma 2, JPEG 75", then(blur(2), jpeg(75)), _SOFT, "re-blur"),
     Row("motion by 9 pixels", motion(9), _SOFT, "re-blur, worst direction"),

@@ -41,7 +41,7 @@ class SharpnessSettings:
     ratio: Level = field(default_factory=lambda: Level(1.25, 1.1))
     strongest: float = 0.005
     least_pixels: int = 48
-    least_gradient: float = 6.0
+    least_gradient: float = 3.0
     directional: Level = field(default_factory=lambda: Level(1.2, 1.05))
     uneven: float = 2.0
     least_score: float = 0.5

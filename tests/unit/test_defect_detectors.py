@@ -67,6 +67,7 @@ def test_nothing_is_found_in_a_clean_picture(find):
     ("find", "worse", "kind"),
     [
         (find_blur, cv2.GaussianBlur(SCENE, (0, 0), 2), "blur"),
+        (find_blur, cv2.GaussianBlur(SCENE, (0, 0), 8), "blur"),
         (find_blur, noisy(cv2.GaussianBlur(SCENE, (0, 0), 2), 2), "blur"),
         (find_blur, cv2.blur(SCENE, (15, 1)), "motion_blur"),
         (find_blur, cv2.blur(SCENE, (1, 15)), "motion_blur"),

@@ -57,8 +57,13 @@ class OnnxFile:
         return [np.asarray(output) for output in outputs]
 
 
-def read_onnx(path: Path) -> OnnxFile:
+def read_onnx(path: Path, fixed: tuple[int, ...] = ()) -> OnnxFile:
     """Read a network.
+
+    Args:
+        path: an ``.onnx`` file.
+        fixed: shape of its first input, where the file leaves it open: OpenCV 4 cannot work out
+            some layers otherwise.
 
     Raises:
         ValueError: the file is missing, of another format, damaged, or a network that OpenCV does
@@ -76,7 +81,9 @@ def read_onnx(path: Path) -> OnnxFile:
     except OSError as error:
         raise ValueError(f"{path.name} cannot be read: {error.strerror} ({path}).") from error
     try:
-        shape, metadata = _described(content)
+        if fixed:
+            content = with_input_shape(content, fixed)
+        shape, metadata = described(content)
     except (IndexError, ValueError) as error:
         raise ValueError(f"{path.name} is not an ONNX file, or is not complete.") from error
     try:
@@ -89,13 +96,52 @@ def read_onnx(path: Path) -> OnnxFile:
     return OnnxFile(path.name, shape, metadata, network)
 
 
+def with_input_shape(content: bytes, shape: tuple[int, ...]) -> bytes:
+    """An ONNX file whose inputs have that shape; weights are not listed among the inputs.
+
+    Raises:
+        IndexError, ValueError: it is no ONNX file.
+    """
+    dims = b"".join(_field(1, _field(1, length)) for length in shape)
+    kind = _field(2, _field(1, _field(1, 1) + _field(2, dims)))
+    parts = []
+    for number, value in _fields(content):
+        if number == _GRAPH:
+            inner = []
+            for field, part in _fields(_bytes(value)):
+                if field == _INPUT:
+                    part = _field(1, dict(_fields(_bytes(part))).get(1, b"")) + kind
+                inner.append(_field(field, part))
+            value = b"".join(inner)
+        parts.append(_field(number, value))
+    return b"".join(parts)
+
+
+def _field(number: int, value: bytes | int) -> bytes:
+    if isinstance(value, int):
+        return _number(number << 3) + _number(value)
+    return _number(number << 3 | 2) + _number(len(value)) + value
+
+
+def _number(value: int) -> bytes:
+    out = []
+    while value > 127:
+        out.append(value & 127 | 128)
+        value >>= 7
+    return bytes([*out, value])
+
+
 def _short(error: cv2.error) -> str:
     """The cause without OpenCV's file names and line numbers."""
     return str(error).strip().splitlines()[0].split("error: ")[-1][:120]
 
 
-def _described(content: bytes) -> tuple[Shape, dict[str, str]]:
-    """Shape of the first input, and the metadata."""
+def described(content: bytes) -> tuple[Shape, dict[str, str]]:
+    """Shape of the first input, and the metadata, of an ONNX file.
+
+    Raises:
+        IndexError, ValueError: it is none.
+    """
     graph, metadata = None, {}
     for field, value in _fields(content):
         if field == _GRAPH:

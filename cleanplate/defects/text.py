@@ -39,6 +39,12 @@ _TILE, _SHARED = 800, 96
 """Pixels of the largest part looked at, and of what neighbours share. The detectors know letters
 of some 10 to 100 pixels, and those of PP-OCRv6 see ever less text in larger parts."""
 
+_CLOSER = 2.0
+"""How much the corners are enlarged: names of some 12 pixels are there, and drown in texture."""
+
+_CLOSE = (480, 160)
+"""Most pixels of a corner that are looked at closely, across and down."""
+
 _LEAST_CHARACTERS = 2
 _CORNER = (0.3, 0.2)
 """Share of width and height in which the middle of a box lies in a corner."""
@@ -129,6 +135,8 @@ def find_lines(
     height, width = pixels.shape[:2]
     enlarged = max(1.0, _SHORT / min(height, width))
     found = _boxes(pixels, models, min(enlarged, max_side / max(height, width)), _TILE)
+    if enlarged < _CLOSER:
+        found += _in_corners(pixels, models)
     if contrast or max(height, width) > _TILE:
         # The whole image at once: what is larger than a tile is found there.
         scale = min(_SHORT / min(height, width), _LONG / max(height, width))
@@ -154,6 +162,24 @@ def _boxes(pixels: Pixels, models: TextModels, scale: float, tile: int) -> list[
             offset = np.array((left, top), np.float32)
             for box in models.find(seen[top:bottom, left:right]):
                 boxes.append(TextBox((box.corners + offset) * back, box.score))
+    return boxes
+
+
+def _in_corners(pixels: Pixels, models: TextModels) -> list[TextBox]:
+    """Boxes of the corners, looked at enlarged; not those that go on beyond."""
+    height, width = pixels.shape[:2]
+    across, down = min(_CLOSE[0], width // 2), min(_CLOSE[1], height // 2)
+    boxes = []
+    for top in (0, height - down):
+        for left in (0, width - across):
+            part = pixels[top : top + down, left : left + across]
+            for box in _boxes(part, models, _CLOSER, _LONG):
+                x, y = box.corners.T
+                beyond_x = x.min() < 1 if left else x.max() > across - 1
+                beyond_y = y.min() < 1 if top else y.max() > down - 1
+                if not (beyond_x or beyond_y):
+                    corners = box.corners + np.array((left, top), np.float32)
+                    boxes.append(TextBox(corners, box.score))
     return boxes
 
 

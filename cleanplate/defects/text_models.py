@@ -9,6 +9,8 @@ Binarization", 2020, whose map of probabilities becomes boxes as in PaddleOCR's 
 from __future__ import annotations
 
 import importlib.util
+import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
@@ -24,6 +26,12 @@ MISSING = (
     "`pip install --no-deps rapidocr` where ComfyUI runs."
 )
 
+UNREADABLE = (
+    f"OpenCV {cv2.__version__} cannot read the networks that find text: install "
+    "rapidocr_onnxruntime 1.4 with `pip install --no-deps`, or OpenCV 5."
+)
+
+_LOG = logging.getLogger(__name__)
 _PACKAGES = ("rapidocr", "rapidocr_onnxruntime")
 _MAP_LEAST = 0.3
 _BOX_LEAST = 0.5
@@ -31,7 +39,7 @@ _UNCLIP = 1.6
 _LEAST_SIDE = 3
 _MOST_BOXES = 500
 _LINE = 48
-_NARROWEST, _WIDEST = 320, 1600
+_WIDTHS = (320, 960)
 _STEP = 32
 
 Pixels = NDArray[np.uint8]
@@ -54,10 +62,15 @@ class TextBox:
 
 @dataclass(frozen=True, eq=False)
 class TextModels:
-    """Networks that find text and read it."""
+    """Networks that find text and read it.
+
+    Attributes:
+        detector: takes images whose sides are multiples of 32.
+        readers: one network for lines of different widths, by width.
+    """
 
     detector: OnnxFile
-    reader: OnnxFile
+    readers: Sequence[OnnxFile]
 
     def find(self, pixels: Pixels) -> list[TextBox]:
         """Lines of text in an image ``[H, W, 3]``, BGR, some 500 to 1000 pixels wide and high."""
@@ -83,23 +96,26 @@ class TextModels:
         return max((self._read(cv2.rotate(line, turn)) for turn in turns), key=lambda read: read[1])
 
     def _read(self, line: Pixels) -> tuple[str, float]:
-        width = min(max(1, ceil(_LINE * line.shape[1] / line.shape[0])), _WIDEST)
+        wanted = max(1, ceil(_LINE * line.shape[1] / line.shape[0]))
+        reader, room = next(
+            (pair for pair in zip(self.readers, _WIDTHS, strict=True) if pair[1] >= wanted),
+            (self.readers[-1], _WIDTHS[-1]),
+        )
+        width = min(wanted, room)
         scaled = cv2.resize(line, (width, _LINE), interpolation=_scaling(line, width))
-        values = np.zeros((1, 3, _LINE, max(_NARROWEST, width)), np.float32)
+        values = np.zeros((1, 3, _LINE, room), np.float32)
         values[..., :width] = _normalised(scaled)
-        return decode(self.reader.run(values)[0][0], self._characters)
-
-    @property
-    def _characters(self) -> list[str]:
-        return self.reader.metadata.get("character", "").splitlines()
+        characters = reader.metadata.get("character", "").splitlines()
+        return decode(reader.run(values)[0][0], characters)
 
 
-def find_text_models() -> tuple[Path, Path]:
-    """Files of the detector and the reader of an installed package.
+def find_text_models() -> list[tuple[Path, Path]]:
+    """Files of the detector and the reader of each installed package, the best first.
 
     Raises:
         ValueError: none is installed.
     """
+    found = []
     for package in _PACKAGES:
         spec = importlib.util.find_spec(package)
         for place in (spec.submodule_search_locations or ()) if spec else ():
@@ -107,21 +123,37 @@ def find_text_models() -> tuple[Path, Path]:
             detectors = [path for path in files if "_det_" in path.name]
             readers = [path for path in files if "_rec_" in path.name]
             if detectors and readers:
-                return detectors[0], readers[0]
-    raise ValueError(MISSING)
+                found.append((detectors[0], readers[0]))
+    if not found:
+        raise ValueError(MISSING)
+    return found
 
 
 def load_text_models(paths: tuple[Path, Path] | None = None) -> TextModels:
     """The networks that find and read text.
 
+    OpenCV 4 cannot read those of rapidocr, but those of rapidocr_onnxruntime.
+
     Args:
-        paths: files of the detector and the reader, see `find_text_models`.
+        paths: files of the detector and the reader; else the first of `find_text_models` that
+            OpenCV reads.
 
     Raises:
-        ValueError: a file is missing or damaged, or no package is installed.
+        ValueError: a file is missing or damaged, no package is installed, or OpenCV reads none.
     """
-    detector, reader = paths or find_text_models()
-    return TextModels(read_onnx(detector), read_onnx(reader))
+    if paths:
+        return _load(*paths)
+    for detector, reader in find_text_models():
+        try:
+            return _load(detector, reader)
+        except ValueError:
+            _LOG.warning("OpenCV cannot read %s.", reader.name, exc_info=True)
+    raise ValueError(UNREADABLE)
+
+
+def _load(detector: Path, reader: Path) -> TextModels:
+    readers = [read_onnx(reader, (1, 3, _LINE, width)) for width in _WIDTHS]
+    return TextModels(read_onnx(detector), readers)
 
 
 def boxes_from_map(likely: NDArray[np.float32]) -> list[TextBox]:

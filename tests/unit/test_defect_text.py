@@ -66,7 +66,9 @@ def picture(*boxes, size=(736, 736)):
 
 
 def found(image, read=None, **settings):
-    return detect_text(image, TextModels(seer(), read or reader()), contrast=False, **settings)
+    return detect_text(
+        image, TextModels(seer(), [read or reader()] * 2), contrast=False, **settings
+    )
 
 
 def bar(angle, length=200, height=20):
@@ -254,6 +256,31 @@ def test_no_package_is_one_clear_sentence(monkeypatch):
     monkeypatch.setattr(text_models, "_PACKAGES", ("no_such_package",))
     with pytest.raises(ValueError, match="pip install --no-deps rapidocr"):
         find_text_models()
+
+
+def test_a_package_that_opencv_cannot_read_is_one_clear_sentence(monkeypatch, tmp_path):
+    path = tmp_path / "any_rec_.onnx"
+    path.write_bytes(b"no network")
+    monkeypatch.setattr(text_models, "find_text_models", lambda: [(path, path)])
+    with pytest.raises(ValueError, match=r"OpenCV .* cannot read .*: install"):
+        load_text_models()
+    # A file that somebody chose has its own sentence.
+    with pytest.raises(ValueError, match=r"any_rec_\.onnx is not an ONNX file"):
+        load_text_models((path, path))
+
+
+@pytest.mark.parametrize(("length", "room"), [(100, 320), (300, 320), (301, 960), (1500, 960)])
+def test_a_line_is_read_by_the_network_that_has_room_for_it(length, room):
+    seen = []
+
+    def answer(values):
+        seen.append(values.shape)
+        return np.zeros((1, 5, 6), np.float32)
+
+    models = TextModels(seer(), [Known(answer)] * 2)
+    corners = np.array([(5, 5), (5 + length, 5), (5 + length, 50), (5, 50)], np.float32)
+    assert models.read(np.zeros((60, 1600, 3), np.uint8), corners) == ("", 0)
+    assert seen == [(1, 3, 48, room)]
 
 
 def test_the_package_is_not_imported(models):

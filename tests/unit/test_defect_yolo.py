@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from cleanplate.defects.onnx_file import read_onnx
-from cleanplate.defects.yolo import detect_with_yolo, letterbox, load_yolo, parse_classes
+from cleanplate.defects.onnx_file import OnnxFile, described, read_onnx
+from cleanplate.defects.yolo import Yolo, detect_with_yolo, letterbox, load_yolo, parse_classes
 from cleanplate.geometry import Box
 
 SIDE = 64
@@ -48,7 +48,7 @@ def value_info(number, name, shape):
     return field(number, field(1, name) + field(2, field(1, field(1, 1) + field(2, dims))))
 
 
-def network(*outputs, names=None, side=SIDE, noted=""):
+def network(*outputs, names=None, side=SIDE):
     """An ONNX file that answers with these arrays whatever it is shown.
 
     Its input is averaged, multiplied by nothing, and the answer is added.
@@ -67,8 +67,6 @@ def network(*outputs, names=None, side=SIDE, noted=""):
     model = field(1, 8) + field(7, graph) + field(8, field(1, "") + field(2, 12))
     if names is not None:
         model += field(14, field(1, "names") + field(2, names))
-    if noted:
-        model += field(14, field(1, "imgsz") + field(2, noted))
     return model
 
 
@@ -272,11 +270,35 @@ def test_what_a_file_says_about_itself(tmp_path):
     file = read_onnx(path)
     assert (file.name, file.input_shape) == ("größe.onnx", (1, 3, 96, 96))
     assert file.metadata == {"names": NAMES}
-    path.write_bytes(network(v8(ROWS), names="__import__('os')", side="height"))
+    path.write_bytes(network(v8(ROWS), names="__import__('os')"))
     assert load_yolo(path).names == {}
-    assert load_yolo(path).side == (640, 640)
-    path.write_bytes(network(v8(ROWS), side="height", noted="[320, 416]"))
-    assert load_yolo(path).side == (416, 320)
+
+
+def test_an_open_size_can_be_fixed(tmp_path):
+    path = tmp_path / "open.onnx"
+    whole = network(v8(ROWS), names=NAMES, side="height")
+    assert described(whole)[0] == (1, 3, None, None)
+    path.write_bytes(whole)
+    file = read_onnx(path, (1, 3, 32, 48))
+    assert (file.input_shape, file.metadata) == ((1, 3, 32, 48), {"names": NAMES})
+    (output,) = file.run(np.zeros((1, 3, 32, 48), np.float32))
+    assert np.allclose(output, v8(ROWS))
+    path.write_bytes(b"PK")
+    with pytest.raises(ValueError, match="is not an ONNX file"):
+        read_onnx(path, (1, 3, 32, 48))
+
+
+@pytest.mark.parametrize(
+    ("shape", "noted", "side"),
+    [
+        ((1, 3, 96, 128), "[320, 416]", (128, 96)),
+        ((None, 3, None, None), "[320, 416]", (416, 320)),
+        ((1, 3, None, None), "", (640, 640)),
+        ((), "what", (640, 640)),
+    ],
+)
+def test_the_size_of_the_input(shape, noted, side):
+    assert Yolo(OnnxFile("any.onnx", shape, {"imgsz": noted}, None), {}).side == side
 
 
 @pytest.mark.parametrize("size", [(64, 128), (128, 64), (64, 64), (7, 300), (33, 31)])

@@ -2,6 +2,7 @@
 
     python benchmarks/tiled_refine.py [--sides 2048 4096 8192] [--tile 1024] [--overlap 128]
                                       [--channels 16] [--repeat 3] [--threads 1] [--out F]
+                                      [--peer PATH --comfyui PATH]
 
 A refiner that changes nothing stands for the model, so that all that is left is glue: cutting the
 tile out, its part of the noise, adding what changed with its ramps. Each figure comes from a
@@ -10,14 +11,16 @@ the tiles and copying the image once, shared out among the tiles. All tiles of a
 size, below the given one where full ones do not fit a whole number of times: hence the cost by a
 tile's area. Memory is the peak above the input.
 
-The last rows are UltimateSDUpscale's compositing as it was measured on its own before (one run, one
-thread, tile 512, padding 32, a sampler that changes nothing), not in this run.
+With `--peer` (a checkout of UltimateSDUpscale with its submodule) and `--comfyui` the last rows are
+its node "no upscale" at tile 512 and padding 32, in ComfyUI, with a sampler and a VAE that change
+nothing: CPU seconds of all it does, for each tile.
 """
 
 from __future__ import annotations
 
 import argparse
 import ctypes
+import importlib.util
 import json
 import math
 import os
@@ -25,21 +28,20 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any, ClassVar
 
 import torch
 from library import load_library
 from torch import Tensor
 
-THEIRS = (
-    "| UltimateSDUpscale | 2048² | 16 of 512² | 0.128 (1.00x) | | | | | | 41.2 |",
-    "| UltimateSDUpscale | 4096² | 64 of 512² | 0.516 (4.03x) | | | | | 382 | 41.2 |",
-)
-
 
 def picture(side: int) -> Tensor:
-    """Noise on floats, made of one tile so that it is quick."""
-    generator = torch.Generator().manual_seed(side)
-    tile = torch.rand(512, 512, 3, generator=generator)
+    """A photo of scikit-image, repeated; a little noise, so that it is not of 8 bits."""
+    from skimage import data
+
+    photo = torch.from_numpy(data.astronaut()).float() / 255
+    noise = torch.rand(photo.shape, generator=torch.Generator().manual_seed(side)) - 0.5
+    tile = (photo + noise / 255).clamp(0, 1)
     image = torch.empty(1, side, side, 3)
     for y in range(0, side, 512):
         for x in range(0, side, 512):
@@ -110,13 +112,96 @@ def measure(args: argparse.Namespace) -> dict[str, float]:
     return best
 
 
+class Lossless:
+    """A VAE whose latents are the pixels, eight times too many: shapes fit, nothing is lost."""
+
+    def encode(self, pixels: Tensor) -> Tensor:
+        self.pixels = pixels
+        return torch.zeros(len(pixels), 4, pixels.shape[1] // 8, pixels.shape[2] // 8)
+
+    def decode(self, latent: Tensor) -> Tensor:
+        return self.pixels
+
+
+class Unused:
+    """A model that is cloned, and never asked for anything."""
+
+    def clone(self) -> Unused:
+        return self
+
+    model_options: ClassVar[dict[str, Any]] = {}
+
+
+@torch.inference_mode()
+def measure_peer(args: argparse.Namespace) -> dict[str, float]:
+    """UltimateSDUpscale's node, with a sampler that returns its latent."""
+    torch.set_num_threads(args.threads)
+    image = picture(args.side)
+    sys.argv = ["main.py", "--cpu"]
+    sys.path[:0] = [str(args.comfyui)]
+    import comfy.options
+
+    comfy.options.enable_args_parsing()
+    import nodes
+
+    calls = []
+
+    def unchanged(model: object, seed: int, steps: int, cfg: float, *given: Any, **_: Any) -> Any:
+        calls.append(1)
+        return (given[4],)  # after the sampler, the scheduler and both prompts
+
+    # Before it is imported from there.
+    nodes.common_ksampler = unchanged
+    spec = importlib.util.spec_from_file_location(
+        "peer", args.peer / "__init__.py", submodule_search_locations=[str(args.peer)]
+    )
+    peer = importlib.util.module_from_spec(spec)
+    sys.modules["peer"] = peer
+    spec.loader.exec_module(peer)
+    node = peer.NODE_CLASS_MAPPINGS["UltimateSDUpscaleNoUpscale"]
+    begin = time.process_time()
+    (result,) = node().upscale(
+        image,
+        Unused(),
+        [],
+        [],
+        Lossless(),
+        0,
+        1,
+        1.0,
+        "euler",
+        "normal",
+        0.3,
+        "Linear",
+        512,
+        512,
+        8,
+        32,
+        "None",
+        1.0,
+        8,
+        64,
+        16,
+        True,
+        False,
+    )
+    total = time.process_time() - begin
+    off = (result - image).double()
+    return {
+        "tiles": len(calls),
+        "total": total / len(calls),
+        "psnr": -10 * math.log10(float(off.square().mean())),
+        "most": float(off.abs().max()),
+    }
+
+
 def table(args: argparse.Namespace) -> list[str]:
     lines = [
         "| | image | tiles | CPU s for each tile | for each megapixel of a tile | cut and blend "
         "| noise | all else | memory above the input, MB (the result is) | PSNR dB |",
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
-    first = dense = 0.0
+    first = dense = theirs = 0.0
     for side in args.sides:
         command = [sys.executable, __file__, "--one", "--side", str(side)]
         for name in ("tile", "overlap", "channels", "repeat", "threads"):
@@ -141,7 +226,22 @@ def table(args: argparse.Namespace) -> list[str]:
             f"| {found['psnr']:.0f}, off by {found['most']:.1e} at most |"
         )
         print(lines[-1], flush=True)
-    return lines + list(THEIRS)
+    for side in args.sides if args.peer else ():
+        command = [sys.executable, __file__, "--one", "--side", str(side)]
+        for name in ("peer", "comfyui", "threads"):
+            command += [f"--{name}", str(getattr(args, name))]
+        output = subprocess.run(command, capture_output=True, text=True)
+        if output.returncode:
+            raise SystemExit(output.stderr)
+        found = json.loads(output.stdout.splitlines()[-1])
+        theirs = theirs or found["total"]
+        lines.append(
+            f"| UltimateSDUpscale | {side}² | {found['tiles']:.0f} of 512² | {found['total']:.4f} "
+            f"({found['total'] / theirs:.2f}x) | | | | | | {found['psnr']:.1f}, off by "
+            f"{found['most']:.1e} at most |"
+        )
+        print(lines[-1], flush=True)
+    return lines
 
 
 def main() -> None:
@@ -153,12 +253,14 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--peer", type=Path)
+    parser.add_argument("--comfyui", type=Path)
     parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--memory", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--side", type=int, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.one:
-        print(json.dumps(measure(args)))
+        print(json.dumps(measure_peer(args) if args.peer else measure(args)))
         return
     lines = table(args)
     if args.out:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import ast
-import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any
@@ -14,6 +12,7 @@ from ..geometry import Size
 from .boxes import MOST, bounded, clipped
 from .catalogue import catalogue, kind
 from .defect import Defect
+from .loose_json import objects, read_value, spans
 
 SOURCE = "findings"
 OTHER = "other"
@@ -350,70 +349,11 @@ def _first(entry: Mapping[str, Any], names: Sequence[str]) -> Any:
 
 def _json_in(text: str) -> tuple[Any, list[str]]:
     """The value of the first JSON that holds findings, and warnings about it."""
-    for part in (text, *_spans(text)):
-        value = _read(part)
+    for part in (text, *spans(text)):
+        value = read_value(part)
         if isinstance(value, (list, dict)) and _listed(value) is not None:
             return value, []
-    whole = [value for part in _objects(text) if isinstance(value := _read(part), dict)]
+    whole = [value for part in objects(text, _KINDS) if isinstance(value := read_value(part), dict)]
     if whole:
         return whole, ["The findings break off: only those that are complete are used."]
     return None, []
-
-
-def _read(part: str) -> Any:
-    """A value from JSON, or from what resembles it; None if it is neither."""
-    part = part.strip()
-    without = re.sub(r",(\s*[\]}])", r"\1", part)
-    for attempt in (part, without):
-        try:
-            return json.loads(attempt)
-        except (ValueError, RecursionError):
-            continue
-    try:
-        return ast.literal_eval(without)
-    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-        return None
-
-
-def _spans(text: str) -> list[str]:
-    """Lists and objects that are not inside another, largest first, up to one that breaks off."""
-    spans, place = [], 0
-    while place < len(text):
-        if text[place] in "[{":
-            end = _end(text, place)
-            if not end:
-                break
-            spans.append(text[place:end])
-            place = end
-        else:
-            place += 1
-    return sorted(spans, key=len, reverse=True)
-
-
-def _objects(text: str) -> Iterator[str]:
-    """Objects without an object inside that name a kind."""
-    for match in re.finditer(r"\{[^{}]*\}", text):
-        if any(f"{quote}{name}{quote}" in match[0] for name in _KINDS for quote in "\"'"):
-            yield match[0]
-
-
-def _end(text: str, start: int) -> int:
-    """Where the bracket that opens at `start` is closed; 0 if it is not."""
-    depth, quote, place = 0, "", start
-    while place < len(text):
-        sign = text[place]
-        if quote:
-            if sign == "\\":
-                place += 1
-            elif sign == quote:
-                quote = ""
-        elif sign == '"':
-            quote = sign
-        elif sign in "[{":
-            depth += 1
-        elif sign in "]}":
-            depth -= 1
-            if depth == 0:
-                return place + 1
-        place += 1
-    return 0

@@ -1,8 +1,4 @@
-"""Detectors of the YOLO kind that the user brings as ONNX files, run by OpenCV.
-
-The layouts are those which the exporters of YOLOv5, YOLOv8 and YOLO11 write (read from their
-documentation; nothing of them is imported).
-"""
+"""Detectors of the YOLO kind that the user brings as ONNX files, run by OpenCV."""
 
 from __future__ import annotations
 
@@ -18,47 +14,21 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..faces.suppress import suppress
 from ..geometry import Box, Size
 from .boxes import Found, bounded, checked_kinds, clipped
 from .catalogue import catalogue, kind
 from .defect import Defect
 from .onnx_file import Array, OnnxFile, read_onnx
+from .yolo_outputs import decode, once, prototypes
 
 SOURCE = "yolo"
 CONFIDENCE = 0.3
 OVERLAP = 0.5
 MOST = 100
 
-LAYOUTS = (
-    "[1, 4 + classes, N] of YOLOv8 and YOLO11, [1, N, 5 + classes] of YOLOv5, [1, N, 6] with "
-    "suppression built in, each also with 32 mask coefficients and a second output [1, 32, h, w]"
-)
-"""What is read, in words."""
-
 _SIDE = 640
 _GREY = 114
-_MASK_TERMS = 32
-_MOST_CANDIDATES = 1000
-_MOST_SUPPRESSED = 1000
 _HAND = "a hand was found ({label}, {score:.2f}), please check it: fingers are not counted"
-
-
-@dataclass(frozen=True, eq=False)
-class Detections:
-    """What a network found, best first.
-
-    Attributes:
-        boxes: ``[N, 4]`` left, top, right, bottom, in pixels of its input.
-        scores: ``[N]`` 0..1.
-        classes: ``[N]`` numbers of the classes.
-        terms: ``[N, 32]`` of the masks; None without masks.
-    """
-
-    boxes: Array
-    scores: Array
-    classes: NDArray[np.int64]
-    terms: Array | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,8 +123,10 @@ def detect_with_yolo(
     size = Size(image.shape[1], image.shape[0])
     seen, frame = letterbox(_rgb(image), detector.side)
     outputs = detector.file.run(seen)
-    found = once(decode(outputs, detector, confidence), overlap)
-    prototypes = _prototypes(outputs) if found.terms is not None else None
+    found = once(
+        decode(outputs, detector.file.name, len(detector.names) or None, confidence), overlap
+    )
+    shapes = prototypes(outputs) if found.terms is not None else None
     defects, unmapped = [], set()
     for index in range(len(found.scores)):
         number = int(found.classes[index])
@@ -168,8 +140,8 @@ def detect_with_yolo(
         if box is None or not least_area <= share <= most_area:
             continue
         mask = None
-        if prototypes is not None and found.terms is not None:
-            mask = _mask(found.terms[index], prototypes, frame, box)
+        if shapes is not None and found.terms is not None:
+            mask = _mask(found.terms[index], shapes, frame, box)
         score = float(min(found.scores[index], 1.0))
         label = detector.label(number)
         reason = _HAND if name == "hand" else "the detector saw {label} with score {score:.2f}"
@@ -228,110 +200,10 @@ def letterbox(pixels: NDArray[np.uint8], side: tuple[int, int]) -> tuple[Array, 
     return values, Frame(scale, left, top, side)
 
 
-def decode(outputs: list[Array], detector: Yolo, confidence: float) -> Detections:
-    """Boxes of at least that score from a network's outputs.
-
-    The layouts are told apart by the second output (masks) and the count of classes; where the file
-    does not tell it, by the shorter axis: a network proposes more boxes than it has numbers for
-    each.
-
-    Raises:
-        ValueError: none of `LAYOUTS`.
-    """
-    masks = _prototypes(outputs) is not None
-    main = next((output for output in outputs if output.ndim == 3 and len(output) == 1), None)
-    if main is None:
-        raise ValueError(_refusal(outputs, detector))
-    extra = _MASK_TERMS if masks else 0
-    classes = len(detector.names) or None
-    rows, columns = main.shape[1:]
-    if columns == 6 + extra and _is_suppressed(main[0]):
-        found = _suppressed(main[0])
-    elif rows == 4 + classes + extra if classes else 4 + extra < rows < columns:
-        found = _plain(main[0].T, extra)
-    elif columns == 5 + classes + extra if classes else 5 + extra < columns < rows:
-        found = _with_objectness(main[0], extra)
-    else:
-        raise ValueError(_refusal(outputs, detector))
-    good = found.scores >= confidence
-    order = np.argsort(-found.scores[good], kind="stable")[:_MOST_CANDIDATES]
-    return _chosen(found, np.flatnonzero(good)[order])
-
-
-def once(found: Detections, overlap: float) -> Detections:
-    """Of boxes of one class that overlap only the best."""
-    # Far apart for each class: boxes of different classes never meet.
-    apart = found.boxes + found.classes[:, None] * 1e5
-    kept = suppress(torch.from_numpy(apart), torch.from_numpy(found.scores), overlap)
-    return _chosen(found, kept.numpy())
-
-
-def _is_suppressed(table: Array) -> bool:
-    """Whether each row ends in the number of a class: YOLOv5's of one class look the same else."""
-    numbers = table[:, 5]
-    return len(table) <= _MOST_SUPPRESSED and bool((numbers == numbers.round()).all())
-
-
-def _plain(table: Array, extra: int) -> Detections:
-    """``[N, centre x, centre y, width, height, classes…, mask terms…]``."""
-    end = table.shape[1] - extra
-    scores = table[:, 4:end]
-    return Detections(
-        _corners(table[:, :4]),
-        scores.max(1),
-        scores.argmax(1),
-        table[:, end:] if extra else None,
-    )
-
-
-def _with_objectness(table: Array, extra: int) -> Detections:
-    """The same with the probability of any object before the classes."""
-    end = table.shape[1] - extra
-    scores = table[:, 5:end] * table[:, 4:5]
-    return Detections(
-        _corners(table[:, :4]),
-        scores.max(1),
-        scores.argmax(1),
-        table[:, end:] if extra else None,
-    )
-
-
-def _suppressed(table: Array) -> Detections:
-    """``[N, left, top, right, bottom, score, class, mask terms…]``."""
-    return Detections(
-        table[:, :4],
-        table[:, 4],
-        table[:, 5].round().astype(np.int64),
-        table[:, 6:] if table.shape[1] > 6 else None,
-    )
-
-
-def _chosen(found: Detections, index: NDArray[np.int64]) -> Detections:
-    terms = None if found.terms is None else found.terms[index]
-    return Detections(
-        np.ascontiguousarray(found.boxes[index]),
-        np.ascontiguousarray(found.scores[index]),
-        found.classes[index],
-        terms,
-    )
-
-
-def _corners(boxes: Array) -> Array:
-    half = boxes[:, 2:] / 2
-    return np.concatenate((boxes[:, :2] - half, boxes[:, :2] + half), axis=1)
-
-
-def _prototypes(outputs: list[Array]) -> Array | None:
-    """``[32, h, w]``, from which the masks are mixed."""
-    shapes = [output for output in outputs if output.ndim == 4]
-    fits = len(shapes) == 1 and shapes[0].shape[:2] == (1, _MASK_TERMS)
-    return shapes[0][0] if fits else None
-
-
-def _mask(terms: Array, prototypes: Array, frame: Frame, box: Box) -> Tensor | None:
+def _mask(terms: Array, shapes: Array, frame: Frame, box: Box) -> Tensor | None:
     """The pixels of a box that belong to it; None where the mask says none."""
-    count, height, width = prototypes.shape
-    mixed = (terms @ prototypes.reshape(count, -1)).reshape(height, width)
+    count, height, width = shapes.shape
+    mixed = (terms @ shapes.reshape(count, -1)).reshape(height, width)
     ratio = np.array((width / frame.side[0], height / frame.side[1]))
     step = frame.scale * ratio
     # Pixels count from their edges here, OpenCV's from their middles.
@@ -399,12 +271,6 @@ def _names(text: str) -> dict[int, str]:
     if not isinstance(value, dict) or not all(isinstance(key, int) for key in value):
         return {}
     return {key: str(name) for key, name in value.items()}
-
-
-def _refusal(outputs: list[Array], detector: Yolo) -> str:
-    shapes = " and ".join(str(list(output.shape)) for output in outputs)
-    count = f" and names {len(detector.names)} classes" if detector.names else ""
-    return f"{detector.file.name} gives {shapes}{count}, which is not read: {LAYOUTS} are."
 
 
 def _rgb(image: Tensor) -> NDArray[np.uint8]:

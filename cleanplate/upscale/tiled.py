@@ -224,7 +224,7 @@ class TiledNetwork:
         for y in down:
             share = Share.of(y, height, blend, scale)
             band = rows.open(share.pixels)
-            if share.weights is not None or any(s.weights is not None for s in shares):
+            if blend:
                 band[max(0, opened - share.start) :].zero_()
             opened = max(opened, share.stop)
             for x, columns in zip(across, shares, strict=True):

@@ -82,6 +82,13 @@ def test_smaller_tiles_when_memory_runs_out_and_what_is_done_stays(architecture)
     assert tiled.tile(Size(1000, 1000)) == (208 if architecture == "ESRGAN" else 192)
 
 
+@pytest.mark.parametrize("architecture", ["ESRGAN", "DAT"])
+def test_memory_that_runs_out_on_the_only_tile(architecture):
+    image = torch.rand(300, 250, 3)
+    out, _ = ran(described(Repeat(fails_at=1), architecture=architecture), image, tile=512)
+    assert float((out - repeated(image[None], 2)[0]).abs().max()) < 1e-6
+
+
 def test_memory_that_runs_out_twice():
     image = torch.rand(600, 300, 3)
     network = Repeat(most=100)

@@ -224,6 +224,8 @@ class SaveTiledUpscale(io.ComfyNode):
     ) -> io.NodeOutput:
         check_image(image)
         check_upscaler(upscale_model)
+        # Rows go to the disk from main memory.
+        image = image.cpu()
         goal = _goal(image, upscale_model, target)
         size = goal.part.size
         folder, name, counter, _, _ = folder_paths.get_save_image_path(

@@ -99,6 +99,8 @@ class Canvas:
         self.command("Comfy.BrowseTemplates")
         self._dialog.get_by_text(pack, exact=True).first.click()
         card = self._dialog.get_by_test_id(f"template-workflow-{path.stem}")
+        # Cards beyond the edge have no picture yet.
+        card.scroll_into_view_if_needed()
         thumbnail = card.locator("img").first
         with Image.open(path.with_suffix(".jpg")) as picture:
             self.page.wait_for_function(

@@ -17,7 +17,9 @@ from support.server import PACK_NAME, ComfyServer
 from support.video import read_video, write_video
 
 WORKFLOWS = sorted((PACK / "workflows").glob("*.json"))
-FOR_PICTURES = [path for path in WORKFLOWS if not path.stem.endswith("_video")]
+REMOVAL = [path for path in WORKFLOWS if path.stem.startswith("object_removal")]
+FOR_PICTURES = [path for path in REMOVAL if not path.stem.endswith("_video")]
+OTHERS = [path for path in WORKFLOWS if path not in REMOVAL]
 QUICK: Mapping[str, Mapping[str, Any]] = {
     "UpscaleToModelRes": {"model_family": "custom", "megapixels": 0.06},
     "FluxFillRefine": {"steps": 4},
@@ -102,6 +104,39 @@ def test_workflow_runs_from_the_canvas(
     canvas.wait_for_image(saver, saved["filename"])
     mask = np.asarray(object_mask) > 0
     check_removed(photo, server.image(saved), mask, reach(twin))
+    assert canvas.errors == []
+
+
+@pytest.mark.parametrize("path", OTHERS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("renderer", ["classic", "vue"], indirect=True)
+def test_other_workflows_open(canvas: Canvas, renderer: Renderer, path: Path) -> None:
+    if renderer == "classic":
+        canvas.open_template(PACK_NAME, path)
+    else:
+        canvas.load(path)
+    canvas.check_complete()
+    assert without_titles(canvas.prompt()) == without_titles(api_twin(path))
+    assert canvas.errors == []
+
+
+@pytest.mark.parametrize("renderer", ["classic", "vue"], indirect=True)
+def test_upscaling_to_a_target_chosen_on_the_canvas(
+    canvas: Canvas, renderer: Renderer, server: ComfyServer, photo: Image.Image
+) -> None:
+    """Choosing a factor opens a widget of its own."""
+    canvas.load(PACK / "workflows" / "upscale_4k.json")
+    (picture,) = canvas.node_ids("LoadImage")
+    canvas.set_widget(picture, "image", server.upload(photo, f"to-enlarge-{renderer}.png"))
+    (upscale,) = canvas.node_ids("TiledUpscale")
+    canvas.set_widget(upscale, "target", "factor")
+    canvas.set_widget(upscale, "target.factor", 1.5)
+    result = canvas.run()
+
+    (saver,) = canvas.node_ids("SaveImage")
+    (saved,) = result.images(saver)
+    canvas.wait_for_image(saver, saved["filename"])
+    size = server.image(saved).size
+    assert size == (round(photo.width * 1.5), round(photo.height * 1.5))
     assert canvas.errors == []
 
 

@@ -7,32 +7,21 @@ import importlib.util
 import numpy as np
 import pytest
 from PIL import Image
-from standins.faces import write_restoreformer
 from support.server import ComfyServer
 from support.shipped import load, of_class, settings
-
-NETWORK = "small-restoreformer.safetensors"
-
-
-@pytest.fixture(scope="module")
-def network(models_dir):
-    path = models_dir / "upscale_models" / NETWORK
-    yield write_restoreformer(path, channels=32)
-    path.unlink()
 
 
 def prompt_of(server: ComfyServer, picture: Image.Image) -> dict:
     return settings(
         load("face_restore"),
         LoadImage={"image": server.upload(picture)},
-        UpscaleModelLoader={"model_name": NETWORK},
         FaceRestore={"identity_guard": False},
     )
 
 
 @pytest.mark.skipif(importlib.util.find_spec("mtcnn") is None, reason="mtcnn is not installed")
 @pytest.mark.skipif(importlib.util.find_spec("skimage") is None, reason="scikit-image is absent")
-def test_a_face_changes_and_nothing_else(server, network):
+def test_a_face_changes_and_nothing_else(server):
     from skimage import data
 
     picture = Image.fromarray(data.astronaut())
@@ -60,7 +49,7 @@ def test_a_face_changes_and_nothing_else(server, network):
     assert "restored" in report
 
 
-def test_a_picture_without_a_face_passes_through(server, network):
+def test_a_picture_without_a_face_passes_through(server):
     pixels = np.random.default_rng(1).integers(0, 255, (20, 30, 3), np.uint8).repeat(8, 0)
     picture = Image.fromarray(pixels.repeat(8, 1))
     run = server.run(prompt_of(server, picture), timeout=300).check()

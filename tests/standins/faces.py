@@ -44,7 +44,10 @@ def write_gfpgan(path: Path) -> Path:
 
 
 def write_restoreformer(path: Path, channels: int = 64) -> Path:
-    """Write a RestoreFormer; of true size (73 million random weights, 280 MB) with 64 channels."""
+    """Write a RestoreFormer; of true size (73 million random weights, 280 MB) with 64 channels.
+
+    Safetensors, or a PyTorch checkpoint where the name ends in .pth.
+    """
     with torch.device("meta"):
         network = RestoreFormer(
             n_embed=1024,
@@ -88,7 +91,13 @@ def write_codeformer(path: Path) -> Path:
 
 def _write(path: Path, network: torch.nn.Module) -> Path:
     shapes: dict[str, Shape] = {k: tuple(v.shape) for k, v in network.state_dict().items()}
-    return write_sparse(path, shapes, random_weights(shapes, 0))
+    values = random_weights(shapes, 0)
+    if path.suffix != ".pth":
+        return write_sparse(path, shapes, values)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    missing = {k: torch.zeros(shape) for k, shape in shapes.items() if k not in values}
+    torch.save({"params_ema": {**missing, **values}}, path)
+    return path
 
 
 class Transparent(torch.nn.Module):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from .faces import write_restoreformer
 from .flux import (
     write_keeping_flux,
     write_painter_flux,
@@ -45,6 +46,7 @@ def write_models(models: Path) -> Path:
     upscale = models / "upscale_models"
     write_nearest_upscaler(upscale / "2x-AnimeSharpV2_MoSR_Sharp.pth", 2)
     write_nearest_upscaler(upscale / "RealESRGAN_x4plus.pth", 4)
+    write_restoreformer(upscale / "GFPGANv1.4.pth", channels=32)
     write_nearest_upscaler(upscale / "2x-nearest.safetensors", 2)
     write_nearest_upscaler(upscale / "4x-nearest.safetensors", 4)
     write_blurring_upscaler(upscale / "2x-blurring.safetensors", 2)

@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..cleanplate.geometry import Box, Size
-from ..cleanplate.upscale.tiled import Surroundings, TiledNetwork, check_upscaler
+from ..cleanplate.upscale.tiled import Surroundings, TiledNetwork, ran_out
 from .shared import bring_in, show_text, stop_if_interrupted
 
 _log = logging.getLogger(__name__)
@@ -42,11 +42,11 @@ class TileWatch:
     def step(self, done: int, total: int) -> None:
         """A tile comes next. Raises ComfyUI's interrupt if the user has cancelled."""
         stop_if_interrupted()
-        if total > 1:
-            self._show(done, total)
-        else:
-            self._bar.update_absolute(done, max(total, 1))
-        if total > 1 and done < total:
+        if total <= 1:
+            self._bar.update_absolute(done, 1)
+            return
+        self._show(done, total)
+        if done < total:
             show_text(f"tile {done + 1} of {total}")
 
     def seen(self, tile: Tensor, box: Box, whole: Size) -> None:
@@ -88,15 +88,11 @@ def network_of(model: Any, tile: int, watch: TileWatch, result: int = 0) -> Tile
     """Bring an upscale model in, ready to run in tiles.
 
     Args:
-        model: from a loader.
+        model: from a loader; `check_upscaler` has let it pass.
         tile: see `Surroundings`.
         watch: is told of the tiles.
         result: bytes that the result will take in main memory.
-
-    Raises:
-        ValueError: the model does not upscale colour images.
     """
-    check_upscaler(model)
     patcher = bring_in(model, _RESERVED)
     device = patcher.load_device
     free = management.get_free_memory(device)
@@ -124,7 +120,7 @@ def _dtype(model: Any, device: torch.device) -> torch.dtype:
 
 
 def _ran_out(error: RuntimeError) -> bool:
-    if not management.is_oom(error) and "DefaultCPUAllocator" not in str(error):
+    if not management.is_oom(error) and not ran_out(error):
         return False
     _log.info("Memory ran out: going on with smaller tiles.")
     management.soft_empty_cache()

@@ -227,9 +227,11 @@ class _Work:
             return replace(report, reason="the network made NaN or infinite values of it")
         change = self._in_colour(crop, change, alignment)
         guard = Guard(crop, change, self._find)
-        strength, drift = self._settings.strength, guard.at(self._settings.strength)
-        if self._settings.guard and drift.is_too_far:
+        strength = self._settings.strength
+        if self._settings.guard:
             strength, drift = guard.allowed(strength)
+        else:
+            drift = guard.at(strength)
         self._after.append((crop + strength * change).clamp_(0, 1))
         report = replace(report, strength=strength, drift=drift)
         if strength == 0:

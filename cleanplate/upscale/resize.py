@@ -239,12 +239,10 @@ class Filters:
         new: Size,
         channels: int,
         device: torch.device,
-        rows: Tensor | None = None,
-        columns: Tensor | None = None,
+        rows: Tensor,
+        columns: Tensor,
     ) -> Filters:
-        """For these rows and columns of the new size; all if not given."""
-        rows = torch.arange(new.height) if rows is None else rows
-        columns = torch.arange(new.width) if columns is None else columns
+        """For these rows and columns of the new size."""
         down = Bands.of(old.height, new.height, rows, device)
         across = Bands.of(old.width, new.width, columns, device)
         spread = across.blocks if across.is_copy else across.spread(channels)

@@ -156,11 +156,7 @@ class TiledNetwork:
 
     def count(self, size: Size) -> int:
         """How many tiles an image of this size takes."""
-        tile = self.tile(size)
-        halo = self._halo(tile)
-        lengths = (size.width, size.height)
-        across, down = (plan_windows(n, tile, halo, self.context.align) for n in lengths)
-        return len(across) * len(down)
+        return self._planned(size, self._whole(size))
 
     def expect(self, tiles: int) -> None:
         """Say how many tiles all runs will take together, for `step`."""
@@ -180,14 +176,14 @@ class TiledNetwork:
         if self._tally.done >= self._tally.total:
             self.expect(self.count(size))
         opened = 0
-        regions = [_Region(0, size.height, 0, self.tile(size))]
+        regions = [self._whole(size)]
         while regions:
             region = regions.pop(0)
             opened, failed = self._run(image, region, rows, opened)
             if failed is None:
                 continue
             y, x, undone = failed
-            before = undone + sum(self._planned(image, r) for r in regions)
+            before = undone + sum(self._planned(size, r) for r in regions)
             self._smaller = tile = self._halved(region.tile)
             regions = [
                 _Region(y.keep_start, y.keep_stop, x.keep_start, tile),
@@ -195,20 +191,22 @@ class TiledNetwork:
                 *(replace(r, tile=tile) for r in regions),
             ]
             regions = [r for r in regions if r.top < r.bottom]
-            self._tally.total += sum(self._planned(image, r) for r in regions) - before
+            self._tally.total += sum(self._planned(size, r) for r in regions) - before
         if self.around.step and self._tally.done >= self._tally.total:
             self.around.step(self._tally.done, self._tally.total)
 
-    def _planned(self, image: Tensor, region: _Region) -> int:
-        down, across = self._plan(image, region)
+    def _whole(self, size: Size) -> _Region:
+        return _Region(0, size.height, 0, self.tile(size))
+
+    def _planned(self, size: Size, region: _Region) -> int:
+        down, across = self._plan(size, region)
         return len(down) * len(across)
 
-    def _plan(self, image: Tensor, region: _Region) -> tuple[list[Window], list[Window]]:
-        halo, align = self._halo(region.tile), self.context.align
-        height, width = image.shape[:2]
+    def _plan(self, size: Size, region: _Region) -> tuple[list[Window], list[Window]]:
+        tile, halo, align = region.tile, self._halo(region.tile), self.context.align
         return (
-            plan_windows(height, region.tile, halo, align, (region.top, region.bottom)),
-            plan_windows(width, region.tile, halo, align, (region.left, width)),
+            plan_windows(size.height, tile, halo, align, (region.top, region.bottom)),
+            plan_windows(size.width, tile, halo, align, (region.left, size.width)),
         )
 
     def _run(
@@ -217,7 +215,7 @@ class TiledNetwork:
         """Make one region; ends early with the windows at which memory ran out."""
         scale, blend, around = self.scale, self.context.blend, self.around
         height, width = image.shape[:2]
-        down, across = self._plan(image, region)
+        down, across = self._plan(Size(width, height), region)
         total = len(down) * len(across)
         shares = [Share.of(x, width, blend, scale) for x in across]
         done = 0

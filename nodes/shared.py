@@ -11,6 +11,7 @@ import comfy.model_patcher
 import comfy.utils
 from comfy_api.latest import io
 from comfy_execution.utils import get_executing_context
+from PIL import Image
 from server import PromptServer
 from torch import Tensor
 
@@ -20,6 +21,9 @@ _log = logging.getLogger(__name__)
 
 RemovalModel = io.Custom("INPAINT_MODEL")
 StitchType = io.Custom("CLEANPLATE_STITCH")
+
+PREVIEW_SIDE = 512
+"""Most pixels of a side of the pictures that are shown while a node runs."""
 
 
 def say(text: str) -> None:
@@ -66,6 +70,12 @@ def progress_steps() -> Callable[[int, int], None]:
         bar.update_absolute(done, max(total, 1))
 
     return step
+
+
+def preview_of(picture: Tensor) -> tuple[str, Image.Image, int]:
+    """A small picture ``[h, w, 3]`` as a progress bar shows it."""
+    pixels = picture.clamp(0, 1).mul(255).round().byte().cpu().numpy()
+    return "JPEG", Image.fromarray(pixels), PREVIEW_SIDE
 
 
 def finished(tensor: Tensor) -> Tensor:

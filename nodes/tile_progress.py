@@ -5,13 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import comfy.utils
-from PIL import Image
 from torch import Tensor
 
 from ..cleanplate.upscale.refine import Tile
-from .shared import show_text, stop_if_interrupted
-
-_PREVIEW = 512
+from .shared import PREVIEW_SIDE, preview_of, show_text, stop_if_interrupted
 
 
 class TileProgress:
@@ -30,7 +27,7 @@ class TileProgress:
         self._bar = comfy.utils.ProgressBar(tiles * steps)
         self._done = 0
         self._shown = -1
-        self._stride = -(-max(image.shape[1:3]) // _PREVIEW)
+        self._stride = -(-max(image.shape[1:3]) // PREVIEW_SIDE)
         self._small = image[0, :0, :0]
 
     def begin(self, tile: Tile) -> None:
@@ -63,6 +60,5 @@ class TileProgress:
         self._show()
 
     def _show(self) -> None:
-        picture = self._small.clamp(0, 1).mul(255).round().byte().cpu().numpy()
-        preview = ("JPEG", Image.fromarray(picture), _PREVIEW)
-        self._bar.update_absolute(self._done * self._steps, self._tiles * self._steps, preview)
+        done, total = self._done * self._steps, self._tiles * self._steps
+        self._bar.update_absolute(done, total, preview_of(self._small))

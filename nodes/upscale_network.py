@@ -9,19 +9,16 @@ import comfy.model_management as management
 import comfy.utils
 import torch
 import torch.nn.functional as F
-from PIL import Image
 from torch import Tensor
 
 from ..cleanplate.geometry import Box, Size
 from ..cleanplate.upscale.tiled import Surroundings, TiledNetwork, ran_out
-from .shared import bring_in, show_text, stop_if_interrupted
+from .shared import PREVIEW_SIDE, bring_in, preview_of, show_text, stop_if_interrupted
 
 _log = logging.getLogger(__name__)
 
 _RESERVED = 512 * 512 * 13_000
 """Bytes to free for the work of a network: a tile of the hungriest that was measured (DAT)."""
-
-_PREVIEW = 512
 
 
 class TileWatch:
@@ -34,7 +31,7 @@ class TileWatch:
     def begin(self, image: Tensor) -> None:
         """The next image ``[H, W, 3 or 4]``."""
         height, width = image.shape[:2]
-        scale = min(1.0, _PREVIEW / max(height, width))
+        scale = min(1.0, PREVIEW_SIDE / max(height, width))
         size = max(1, round(height * scale)), max(1, round(width * scale))
         planes = image[..., :3].movedim(-1, 0)[None].float()
         self._picture = F.interpolate(planes, size, mode="area")[0].movedim(0, -1).cpu()
@@ -72,10 +69,7 @@ class TileWatch:
         self._show(1, 1)
 
     def _show(self, done: int, total: int) -> None:
-        preview = None
-        if self._picture is not None:
-            pixels = self._picture.clamp(0, 1).mul(255).round().byte().numpy()
-            preview = ("JPEG", Image.fromarray(pixels), _PREVIEW)
+        preview = None if self._picture is None else preview_of(self._picture)
         self._bar.update_absolute(done, total, preview)
 
 

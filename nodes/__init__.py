@@ -9,11 +9,15 @@ from comfy_api.latest import ComfyExtension, io
 
 from . import (
     check,
+    compare,
     crop,
+    defects,
     faces,
     fill,
     prepare,
+    quality,
     refine,
+    refine_defects,
     removal,
     stitch,
     tiled_refine,
@@ -36,4 +40,8 @@ class CleanPlateExtension(ComfyExtension):
             *refine.NODES,
             *faces.NODES,
             *check.NODES,
+            *defects.NODES,
+            *refine_defects.NODES,
+            *quality.NODES,
+            *compare.NODES,
         ]

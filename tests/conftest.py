@@ -14,8 +14,8 @@ os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
 
 import pytest
 from standins import write_models
-from support.locate import PACK, TINY_WIDTHS, find_comfyui
-from support.server import PACK_NAME, ComfyServer
+from support.locate import PACK, find_comfyui
+from support.server import PACKS, ComfyServer
 
 _TIERS = ("unit", "comfy", "e2e", "browser")
 
@@ -58,14 +58,19 @@ def models_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def server(
+def main_server(
     comfyui_path: Path, models_dir: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ComfyServer]:
     """A running ComfyUI with this pack and the stand-ins, shared by all tests."""
-    packs = {"tiny_widths": TINY_WIDTHS, PACK_NAME: PACK}
     base = tmp_path_factory.mktemp("server")
-    with ComfyServer(comfyui_path, base, models_dir, packs) as running:
+    with ComfyServer(comfyui_path, base, models_dir, PACKS) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def server(main_server: ComfyServer) -> ComfyServer:
+    """The server to talk to; the browser tests have it with several frontends."""
+    return main_server
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from browser.canvas import Canvas, Renderer
+from browser.frontends import Frontend, find_newest, table, version_of
 from PIL import Image
 from support.locate import PACK
-from support.server import ComfyServer
+from support.server import PACKS, ComfyServer
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -29,6 +33,73 @@ _ARGUMENTS = (
 )
 _VIEWPORT = {"width": 1600, "height": 900}
 _DEMO = PACK / "workflows" / "demo"
+_OUTCOMES: Counter[tuple[str, str, str]] = Counter()
+_folders: list[Path] = []
+
+
+@pytest.fixture(scope="package", params=["own", "newest"])
+def frontend(request: pytest.FixtureRequest) -> Frontend:
+    """Which frontend ComfyUI serves."""
+    return request.param
+
+
+@pytest.fixture(scope="package")
+def server(
+    request: pytest.FixtureRequest,
+    frontend: Frontend,
+    comfyui_path: Path,
+    models_dir: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[ComfyServer]:
+    """A running ComfyUI with that frontend."""
+    if frontend == "own":
+        yield request.getfixturevalue("main_server")
+        return
+    static, reason = find_newest(comfyui_path)
+    if static is None:
+        pytest.skip(reason)
+    base = tmp_path_factory.mktemp("newest")
+    arguments = ("--front-end-root", str(static))
+    with ComfyServer(comfyui_path, base, models_dir, PACKS, arguments) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def screenshots(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where a screenshot of the end of every test goes.
+
+    CLEANPLATE_SCREENSHOTS names another folder, that stays.
+    """
+    named = os.environ.get("CLEANPLATE_SCREENSHOTS")
+    folder = Path(named) if named else tmp_path_factory.mktemp("screenshots")
+    folder.mkdir(parents=True, exist_ok=True)
+    _folders.append(folder)
+    return folder
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Count the outcomes for the table of combinations."""
+    report = yield
+    values = getattr(getattr(item, "callspec", None), "params", {})
+    frontend = values.get("frontend")
+    if frontend and (report.when == "call" or report.outcome != "passed"):
+        name = f"{frontend} {version_of(frontend)}"
+        _OUTCOMES[name, values.get("renderer", "classic"), report.outcome] += 1
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what passed with which frontend and renderer, and where the screenshots are."""
+    if not _OUTCOMES:
+        return
+    terminalreporter.section("browser")
+    for line in table(_OUTCOMES):
+        terminalreporter.write_line(line)
+    for folder in _folders:
+        terminalreporter.write_line(f"screenshots: {folder}")
 
 
 @pytest.fixture(scope="session")
@@ -83,11 +154,13 @@ def renderer(request: pytest.FixtureRequest) -> Renderer:
 def canvas(
     server: ComfyServer,
     chromium: Browser,
+    frontend: Frontend,
     renderer: Renderer,
     photo: Image.Image,
-    tmp_path: Path,
+    screenshots: Path,
+    request: pytest.FixtureRequest,
 ) -> Iterator[Canvas]:
-    """A freshly opened ComfyUI page; at the end its screenshot lies in `tmp_path`."""
+    """A freshly opened ComfyUI page; at the end its screenshot lies in `screenshots`."""
     server.upload(photo, "example.png")  # every ComfyUI has a picture of this name
     context = chromium.new_context(viewport=_VIEWPORT)
     page = context.new_page()
@@ -96,5 +169,6 @@ def canvas(
         opened.open()
         yield opened
     finally:
-        page.screenshot(path=tmp_path / f"{renderer}.png")
+        name = re.sub(r"[^a-z0-9]+", "-", request.node.name.removeprefix("test_").lower())
+        page.screenshot(path=screenshots / f"{name.strip('-')}-{frontend}-{renderer}.png")
         context.close()

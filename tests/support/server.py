@@ -25,10 +25,13 @@ import requests
 import websocket
 from PIL import Image
 
+from .locate import PACK, TINY_WIDTHS
 from .results import Prompt, PromptRejected, RunResult, outcome
 
 PACK_NAME = "cleanplate"
 """The pack's folder below custom_nodes, as the registry names it."""
+PACKS = {"tiny_widths": TINY_WIDTHS, PACK_NAME: PACK}
+"""What the tests install: this pack, and what lets older versions read the stand-ins."""
 _START_TIMEOUT = 180
 _TEXT_EVENT = 3
 _PR_SET_PDEATHSIG = 1

@@ -12,6 +12,7 @@ ifeq ($(wildcard $(COMFYUI_PATH)/main.py),)
 $(error COMFYUI_PATH is $(COMFYUI_PATH), which is no ComfyUI: it has no main.py)
 endif
 endif
+NPM := $(shell command -v npm 2>/dev/null)
 PIP := $(BIN)/python -m pip --disable-pip-version-check install -q
 
 .PHONY: install demo test lint bench
@@ -29,10 +30,15 @@ $(VENV)/installed: requirements.txt requirements-dev.txt tests/browser/newest-fr
 demo: install
 	$(BIN)/python -m cleanplate demo -o demo-output $(if $(COMFYUI),--comfyui "$(COMFYUI)")
 
-lint: install
+lint: install $(if $(NPM),node_modules/installed)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(if $(NPM),npm run --silent lint,@echo "No npm found: the JavaScript is not checked.")
+
+node_modules/installed: package-lock.json
+	npm ci --silent
+	touch $@
 
 test: lint
 	$(if $(COMFYUI),COMFYUI_PATH="$(COMFYUI)") $(BIN)/pytest tests

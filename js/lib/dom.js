@@ -1,0 +1,35 @@
+/**
+ * Building pieces of a page. Nothing here knows of ComfyUI.
+ *
+ * Modules in this folder hold what can be thought and tested alone: they import nothing of
+ * ComfyUI and do nothing when they are loaded, because ComfyUI loads every file below js/ by
+ * itself. The files beside this folder, one for each widget, tell ComfyUI of them.
+ */
+
+/**
+ * Makes an element.
+ *
+ * @template {keyof HTMLElementTagNameMap} K
+ * @param {K} tag
+ * @param {Record<string, string>} [attributes]
+ * @param {...(Node | string)} children
+ * @returns {HTMLElementTagNameMap[K]}
+ */
+export function element(tag, attributes = {}, ...children) {
+    const made = document.createElement(tag);
+    for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+    made.append(...children);
+    return made;
+}
+
+/**
+ * Adds a style sheet to the page, once.
+ *
+ * @param {URL} address - as `new URL("./name.css", import.meta.url)`
+ */
+export function useStyleSheet(address) {
+    const { href } = address;
+    const links = [...document.querySelectorAll("link")];
+    if (links.some((link) => link.href === href)) return;
+    document.head.append(element("link", { rel: "stylesheet", href }));
+}

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -29,16 +29,19 @@ class Limits:
         least_area: of the box, as a part of the image; defects of the image as a whole always pass.
         most_area: likewise.
         most: how many, the most severe; 0 for all that a report can list.
+        others: least scores of these sources instead, for those that measure otherwise.
     """
 
     threshold: float = 0.5
     least_area: float = 0.0
     most_area: float = 1.0
     most: int = 0
+    others: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not 0 <= self.threshold <= 1:
-            raise ValueError(f"threshold is {self.threshold:g}: give a score from 0 to 1.")
+        for name, least in (("threshold", self.threshold), *self.others.items()):
+            if not 0 <= least <= 1:
+                raise ValueError(f"{name} is {least:g}: give a score from 0 to 1.")
         if not 0 <= self.least_area <= self.most_area <= 1:
             raise ValueError(
                 f"least_area is {self.least_area:g} and most_area {self.most_area:g}: give parts "
@@ -46,6 +49,13 @@ class Limits:
             )
         if self.most < 0:
             raise ValueError(f"most is {self.most}: give the number of defects to keep, or 0.")
+
+    def count(self, defect: Defect, size: Size) -> bool:
+        """Whether a defect of an image of that size counts."""
+        if defect.score < self.others.get(defect.source, self.threshold):
+            return False
+        area = defect.box.size.area / size.area if defect.box else None
+        return area is None or self.least_area <= area <= self.most_area
 
 
 @dataclass(frozen=True)
@@ -71,15 +81,7 @@ def select(defects: Sequence[Defect], size: Size, limits: Limits = Limits()) -> 
         size: of the image.
         limits: what counts.
     """
-    passing = [
-        defect
-        for defect in defects
-        if defect.score >= limits.threshold
-        and (
-            defect.box is None
-            or limits.least_area <= defect.box.size.area / size.area <= limits.most_area
-        )
-    ]
+    passing = [defect for defect in defects if limits.count(defect, size)]
     kept, _ = bounded(passing, min(limits.most or MOST, MOST))
     return Selection(kept, len(passing), len(defects) - len(passing))
 
@@ -167,6 +169,8 @@ def describe(
         "failures": [{"detector": f.detector, "message": f.message} for f in failures],
         "notes": [],
     }
+    if limits.others:
+        report["thresholds"] = {name: _rounded(least) for name, least in limits.others.items()}
     listed = len(selection.defects)
     if listed < count:
         report["notes"].append(f"{count} were found: only the {listed} most severe are listed.")

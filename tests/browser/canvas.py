@@ -136,6 +136,35 @@ class Canvas:
         assert not complaints
         assert self._dialog.count() == 0
 
+    def overlaps(self) -> list[str]:
+        """Pairs of nodes that lie on one another as they are drawn, and by how many pixels."""
+        self.command("Comfy.Canvas.FitView")  # what is outside the window is not measured
+        self.page.wait_for_timeout(500)  # nodes grow when their widgets come
+        return self.page.evaluate(
+            """vue => {
+                const scale = app.canvas.ds.scale;
+                const places = app.graph.nodes.map((node) => {
+                    const drawn = vue
+                        && document.querySelector(`[data-node-id="${node.id}"]`);
+                    const box = drawn && drawn.getBoundingClientRect();
+                    const [x, y, width, height] = box
+                        ? [box.x / scale, box.y / scale, box.width / scale, box.height / scale]
+                        : node.getBounding();
+                    return { name: `${node.title} (${node.id})`, x, y, width, height };
+                });
+                const pairs = [];
+                places.forEach((a, i) => places.slice(i + 1).forEach((b) => {
+                    const across = Math.min(a.x + a.width, b.x + b.width) - Math.max(a.x, b.x);
+                    const down = Math.min(a.y + a.height, b.y + b.height) - Math.max(a.y, b.y);
+                    if (across > 1 && down > 1) {
+                        pairs.push(`${a.name} on ${b.name}: ${across | 0} x ${down | 0}`);
+                    }
+                }));
+                return pairs;
+            }""",
+            self.renderer == "vue",
+        )
+
     def prompt(self) -> dict[str, Any]:
         """The graph in API format, as Run would send it."""
         return self.page.evaluate("async () => (await app.graphToPrompt()).output")

@@ -87,6 +87,7 @@ def test_workflow_runs_from_the_canvas(
     else:
         canvas.load(workflow)
     canvas.check_complete()
+    assert canvas.overlaps() == []
     twin = api_twin(workflow)
     assert without_titles(canvas.prompt()) == without_titles(twin)
 
@@ -115,6 +116,7 @@ def test_other_workflows_open(canvas: Canvas, renderer: Renderer, path: Path) ->
     else:
         canvas.load(path)
     canvas.check_complete()
+    assert canvas.overlaps() == []
     assert without_titles(canvas.prompt()) == without_titles(api_twin(path))
     assert canvas.errors == []
 
@@ -156,6 +158,7 @@ def test_video_workflow_opens_and_runs_from_the_canvas(
     workflow = PACK / "workflows" / "object_removal_video.json"
     canvas.load(workflow)
     canvas.check_complete()
+    assert canvas.overlaps() == []
     assert without_titles(canvas.prompt()) == without_titles(api_twin(workflow))
     (picture,) = canvas.node_ids("LoadImage")
     canvas.set_widget(picture, "image", server.upload(Image.fromarray(frames[0]), "frame.png"))

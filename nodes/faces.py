@@ -55,6 +55,10 @@ class FaceRestore(io.ComfyNode):
                 "facerestore",
                 "reactor restore face",
                 "얼굴 복원",
+                "顔復元",
+                "顔修復",
+                "人脸修复",
+                "面部修复",
             ],
             inputs=[
                 io.Image.Input("image", tooltip="The picture or pictures with faces."),

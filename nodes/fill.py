@@ -48,6 +48,11 @@ class ContentAwareFill(io.ComfyNode):
                 "opencv inpaint",
                 "content aware fill",
                 "지우기",
+                "내용 인식 채우기",
+                "コンテンツに応じた塗りつぶし",
+                "消しゴム",
+                "内容识别填充",
+                "消除",
             ],
             inputs=[
                 *pictures_to_clean(),

@@ -28,7 +28,12 @@ class PrepareMask(io.ComfyNode):
                 "blur mask",
                 "remove shadow",
                 "shadow mask",
+                "마스크 확장",
                 "그림자",
+                "マスク拡張",
+                "影",
+                "扩展遮罩",
+                "阴影",
             ],
             inputs=[
                 io.Mask.Input(

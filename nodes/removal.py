@@ -66,7 +66,16 @@ class LoadRemovalModel(io.ComfyNode):
             "models/lama; MAT too, where the Python package spandrel_extra_arches is installed "
             "(non-commercial). Of a TorchScript file (big-lama.pt) only the weights are read, "
             "never its code; they are kept beside it as safetensors.",
-            search_aliases=["lama", "big-lama", "load inpaint model", "eraser model", "inpaint"],
+            search_aliases=[
+                "lama",
+                "big-lama",
+                "load inpaint model",
+                "eraser model",
+                "inpaint",
+                "제거 모델",
+                "除去モデル",
+                "移除模型",
+            ],
             inputs=[
                 io.Combo.Input(
                     "model_name",
@@ -120,7 +129,14 @@ class LamaRemove(io.ComfyNode):
                 "big lama remover",
                 "object removal",
                 "지우기",
+                "지우개",
                 "객체 제거",
+                "消しゴム",
+                "オブジェクト除去",
+                "物体除去",
+                "消除",
+                "擦除",
+                "移除物体",
             ],
             inputs=[
                 *pictures_to_clean(),

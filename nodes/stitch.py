@@ -31,6 +31,12 @@ class StitchBack(io.ComfyNode):
                 "crop and stitch",
                 "colour match",
                 "color match",
+                "되붙이기",
+                "색상 맞추기",
+                "貼り戻し",
+                "色合わせ",
+                "贴回",
+                "颜色匹配",
             ],
             is_input_list=True,
             inputs=[

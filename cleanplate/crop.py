@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Literal, get_args
+from dataclasses import dataclass
+from typing import get_args
 
 import torch
 import torch.nn.functional as F
@@ -14,16 +13,13 @@ from . import masks
 from .bounds import bounding_boxes
 from .canvas import Outside, cut
 from .checks import check_finite, check_image, check_mask, in_range, size_of
-from .framing import Frame, View, apart, steady, together
+from .crop_plan import CropPlan, Marked, OnePer, plan_crops
+from .framing import Frame
 from .geometry import Box, Size
 from .memory import empty, zeros
 from .stitch import Stitch
 from .upscale.resize import resize, resize_mask
 from .weights import grow_and_feather
-
-OnePer = Literal["image", "moving frame", "batch", "object"]
-"""What gets a crop of its own: each image; each image, with the crop's middle moving smoothly from
-one to the next; all images together, at one place; each separate object of each mask."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +101,7 @@ class Crop:
         mask: the grown masks on the crops ``[n, h, w]`` float32, soft where the given mask is soft.
         painted: the given masks on the crops, neither grown, filled nor inverted.
         blend: the weights of the stitch at the crops' size.
+        plan: where the crops come from.
     """
 
     stitch: Stitch
@@ -112,6 +109,7 @@ class Crop:
     mask: Tensor
     painted: Tensor
     blend: Tensor
+    plan: CropPlan
 
 
 def crop_around_mask(
@@ -163,23 +161,17 @@ def crops_around_mask(
     Raises:
         ValueError: an image or mask that `check_image` or `check_mask` refuses.
     """
-    job = _Job.of(image, mask, settings or CropSettings())
-    contexts = _contexts(context_mask, image)
-    found = job.found()
-    views = [
-        job.frame.view(box, context) if box else job.frame.nothing()
-        for box, context in zip(found, contexts, strict=True)
-    ]
-    if not any(found):
-        return [job.untouched()]
-    match job.settings.one_per:
-        case "object":
-            return job.objects(found, contexts)
-        case "batch":
-            views = together(views)
-        case "moving frame":
-            views = steady(views, job.frame.bounds)
-    return [job.crop(0, views)]
+    settings = settings or CropSettings()
+    job = _Job.of(image, mask, settings)
+    plans = plan_crops(job.marked(context_mask), job.frame, settings.one_per)
+    return [job.crop(plan, number) for number, plan in enumerate(plans)]
+
+
+def find_marked(
+    image: Tensor, mask: Tensor, settings: CropSettings, context_mask: Tensor | None = None
+) -> Marked:
+    """What `crops_around_mask` would crop around; the pixels of the image are not looked at."""
+    return _Job.of(image, mask, settings).marked(context_mask)
 
 
 @dataclass(frozen=True, eq=False)
@@ -212,39 +204,31 @@ class _Job:
             selected = F.pad(selected, (left, right, top, bottom), value=1.0)
         return cls(image, given, selected, settings.frame(size_of(image)), settings)
 
-    def found(self) -> list[Box | None]:
-        """The bounding box of what shall change in each image."""
+    def marked(self, context_mask: Tensor | None) -> Marked:
+        """What shall change in each image, and what its crop has to show besides."""
         bounds = self.frame.bounds
         found = bounding_boxes(self.selected, self.settings.threshold)
-        shifted = [box and box.shift(bounds.x, bounds.y) for box in found]
-        return shifted * (len(self.image) // len(shifted))
+        boxes = [box and box.shift(bounds.x, bounds.y) for box in found]
+        boxes *= len(self.image) // len(boxes)
+        contexts = _contexts(context_mask, self.image)
+        if self.settings.one_per != "object":
+            return Marked(tuple(boxes), tuple(contexts))
+        objects = tuple(tuple(self._objects(i, box)) for i, box in enumerate(boxes))
+        return Marked(tuple(boxes), tuple(contexts), objects)
 
-    def untouched(self) -> Crop:
-        """The whole images, when nothing shall change."""
-        views = [View(None, self.frame.bounds, self.frame.bounds)] * len(self.image)
-        if self.frame.width or self.frame.height:
-            return self.crop(0, views)
-        return replace(self, frame=replace(self.frame, keep_inside=True)).crop(0, views)
+    def _objects(self, index: int, box: Box | None) -> list[Box]:
+        """The boxes of the separate objects in the box of what shall change."""
+        if box is None:
+            return []
+        place = box.relative_to(self.frame.bounds)
+        plane = self.selected[min(index, len(self.selected) - 1)]
+        core = plane[place.rows, place.columns] >= self.settings.threshold
+        return [b.shift(box.x, box.y) for b in masks.object_boxes(core)]
 
-    def objects(self, found: Sequence[Box | None], contexts: Sequence[Box | None]) -> list[Crop]:
-        """One crop for each object."""
-        crops: list[Crop] = []
-        bounds = self.frame.bounds
-        for i, (box, context) in enumerate(zip(found, contexts, strict=True)):
-            if box is None:
-                continue
-            place = box.relative_to(bounds)
-            plane = self.selected[min(i, len(self.selected) - 1)]
-            core = plane[place.rows, place.columns] >= self.settings.threshold
-            boxes = [b.shift(box.x, box.y) for b in masks.object_boxes(core)]
-            for view in apart(boxes, self.frame, context):
-                crops.append(self.crop(i, [view], len(crops)))
-        return crops
-
-    def crop(self, first: int, views: Sequence[View], number: int = 0) -> Crop:
-        """Crops of the images from `first` on, one for each view."""
-        size, crop_size = self.frame.sizes([v for v in views if v.changing] or views)
-        boxes = tuple(self.frame.place(view, size) for view in views)
+    def crop(self, plan: CropPlan, number: int) -> Crop:
+        """The crops of one plan."""
+        first, views, boxes, crop_size = plan.first, plan.views, plan.boxes, plan.size
+        size = boxes[0].size
         # With one mask and one place for all, one look serves all.
         same = len(self.selected) == 1 and len(set(boxes)) == 1
         looks = 1 if same else len(boxes)
@@ -276,6 +260,7 @@ class _Job:
             mask=grown.expand(every),
             painted=painted.expand(every),
             blend=resize_mask(alpha, crop_size).expand(every),
+            plan=plan,
         )
 
     def _painted(self, index: int, box: Box) -> Tensor:

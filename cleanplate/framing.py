@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 
 import numpy as np
@@ -47,8 +47,8 @@ class Frame:
         around = margin(box.size, self.factor, self.pixels)
         shown = box.pad(self.grow + around)
         if context:
-            return View(changing, changing.union(context), shown.union(context))
-        return View(changing, changing, shown)
+            return View(changing, changing.union(context), shown.union(context), box, context)
+        return View(changing, changing, shown, box)
 
     def nothing(self) -> View:
         """A view of the middle, where nothing changes."""
@@ -94,17 +94,21 @@ class View:
         changing: where pixels may change; None if nowhere.
         held: what the crop must hold, inside the image.
         shown: what it should show, perhaps beyond the image.
+        mask: the box of the mask.
+        context: the box of what it has to show besides.
     """
 
     changing: Box | None
     held: Box
     shown: Box
+    mask: Box | None = None
+    context: Box | None = None
 
 
 def together(views: Sequence[View]) -> list[View]:
     """Views that all hold and show what any of them does, so that they get one place."""
     held, shown = (reduce(Box.union, boxes) for boxes in zip(*_seen(views), strict=True))
-    return [View(view.changing, held, shown) for view in views]
+    return [replace(view, held=held, shown=shown) for view in views]
 
 
 def steady(views: Sequence[View], bounds: Box) -> list[View]:
@@ -140,7 +144,7 @@ def _centred(view: View, x: float, y: float, bounds: Box) -> View:
     size = view.shown.size
     shown = Box(round(x - size.width / 2), round(y - size.height / 2), size.width, size.height)
     if view.changing:
-        return View(view.changing, view.held, shown)
+        return replace(view, shown=shown)
     shown = Box(
         min(max(shown.x, bounds.x), bounds.right - 1),
         min(max(shown.y, bounds.y), bounds.bottom - 1),

@@ -6,11 +6,13 @@ The only place that imports ComfyUI. One file for each capability.
 from __future__ import annotations
 
 from comfy_api.latest import ComfyExtension, io
+from server import PromptServer
 
 from . import (
     check,
     compare,
     crop,
+    crop_route,
     defects,
     faces,
     fill,
@@ -27,6 +29,9 @@ from . import (
 
 
 class CleanPlateExtension(ComfyExtension):
+    async def on_load(self) -> None:
+        crop_route.add_route(PromptServer.instance)
+
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         return [
             *removal.NODES,

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from comfy_api.latest import io
 from torch import Tensor
 
 from ..cleanplate.canvas import Outside
-from ..cleanplate.crop import Crop, CropSettings, OnePer, crops_around_mask
+from ..cleanplate.checks import size_of
+from ..cleanplate.crop import Crop, CropSettings, crops_around_mask
+from ..cleanplate.crop_plan import OnePer
+from .crop_view import KEY, Reference, has_viewer, save_overview, views_of
 from .shared import StitchType, finished, say, says_empty
 
 _BOUNDS: dict[str, tuple[bool, Outside]] = {
@@ -18,6 +24,8 @@ _BOUNDS: dict[str, tuple[bool, Outside]] = {
 _INSIDE = next(iter(_BOUNDS))
 _ONE_PER: list[OnePer] = ["image", "moving frame", "batch", "object"]
 _SIDES = ("left", "top", "right", "bottom")
+_FIELDS = {"multiple_of": "multiple", "one_crop_per": "one_per", "invert_mask": "invert"}
+"""What the settings are called where the widgets have another name."""
 
 
 class CropAroundMask(io.ComfyNode):
@@ -156,47 +164,18 @@ class CropAroundMask(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls,
-        image: Tensor,
-        mask: Tensor,
-        context_factor: float,
-        context_pixels: int,
-        grow: int,
-        feather: int,
-        minimum_size: int,
-        multiple_of: int,
-        bounds: str,
-        width: int = CropSettings.width,
-        height: int = CropSettings.height,
-        one_crop_per: OnePer = CropSettings.one_per,
-        fill_holes: bool = CropSettings.fill_holes,
-        threshold: float = CropSettings.threshold,
-        invert_mask: bool = CropSettings.invert,
-        extend_left: int = 0,
-        extend_top: int = 0,
-        extend_right: int = 0,
-        extend_bottom: int = 0,
-        context_mask: Tensor | None = None,
+        cls, image: Tensor, mask: Tensor, context_mask: Tensor | None = None, **widgets: Any
     ) -> io.NodeOutput:
-        inside, outside = _BOUNDS[bounds]
-        settings = CropSettings(
-            context_factor=context_factor,
-            context_pixels=context_pixels,
-            minimum_size=minimum_size,
-            multiple=multiple_of,
-            keep_inside=inside,
-            grow=grow,
-            feather=feather,
-            outside=outside,
-            width=width,
-            height=height,
-            threshold=threshold,
-            fill_holes=fill_holes,
-            invert=invert_mask,
-            one_per=one_crop_per,
-            extend=(extend_left, extend_top, extend_right, extend_bottom),
-        )
+        settings = settings_of(widgets)
         crops = crops_around_mask(image, mask, settings, context_mask)
+
+        def picture(number: int) -> Reference | None:
+            # Nobody looks at a run that no page has asked for.
+            return save_overview(image, mask, number, settings) if has_viewer() else None
+
+        size = size_of(image)
+        plans = [crop.plan for crop in crops]
+        views = views_of(plans, size, settings.frame(size).bounds, picture)
         empty = [crop.stitch.is_empty for crop in crops]
         if all(empty) and not says_empty(mask):
             say("Nothing of the image is selected: it passes through unchanged.")
@@ -208,7 +187,16 @@ class CropAroundMask(io.ComfyNode):
             [finished(crop.blend) for crop in crops],
             [_boxes(crop) for crop in crops],
             empty,
+            ui={KEY: views},
         )
+
+
+def settings_of(widgets: Mapping[str, Any]) -> CropSettings:
+    """The settings that the node's widgets say; those that are missing have their defaults."""
+    given = {_FIELDS.get(name, name): value for name, value in widgets.items()}
+    inside, outside = _BOUNDS[given.pop("bounds", _INSIDE)]
+    extend = tuple(given.pop(f"extend_{side}", 0) for side in _SIDES)
+    return CropSettings(**given, keep_inside=inside, outside=outside, extend=extend)
 
 
 def _further_settings() -> list[io.Input]:

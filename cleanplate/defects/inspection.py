@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -12,6 +13,7 @@ from torch import Tensor
 from ..checks import check_image, size_of
 from ..geometry import Box, Size
 from .boxes import Found
+from .catalogue import kind
 from .defect import Defect
 from .detect import Failure, scan
 from .findings import SOURCE as FROM_FINDINGS
@@ -222,6 +224,20 @@ def reports(found: Defects) -> list[dict[str, Any]]:
     return made
 
 
+def summary(found: Defects) -> str:
+    """A line for each image: the defects by name, and what could not be looked for."""
+    lines = []
+    for number, image in enumerate(found.images, 1):
+        names = Counter(kind(defect.kind).title for defect in image.defects)
+        parts = [f"{name} x{count}" if count > 1 else name for name, count in names.items()]
+        if image.selection.found > len(image.defects):
+            parts.append(f"{image.selection.found - len(image.defects)} more")
+        line = ", ".join(parts) or ("undecided" if image.failures else "no defects")
+        line += "".join(f"; {f.detector} failed: {f.message}" for f in image.failures)
+        lines.append(f"Image {number}: {line}" if len(found.images) > 1 else line)
+    return "\n".join(lines)
+
+
 def masks_of(found: Defects, *, whole: bool = False) -> Tensor:
     """Where the defects of each image are, ``[B, H, W]``, see `union_mask`."""
     masks = torch.empty(len(found.images), found.size.height, found.size.width)
@@ -236,12 +252,13 @@ def boxes_of(found: Defects) -> list[list[dict[str, Any]]]:
     The label is the kind. Defects of an image as a whole have none.
     """
     return [
-        [_box(defect, defect.box) for defect in image.defects if defect.box]
+        [box_entry(defect, defect.box) for defect in image.defects if defect.box]
         for image in found.images
     ]
 
 
-def _box(defect: Defect, box: Box) -> dict[str, Any]:
+def box_entry(defect: Defect, box: Box) -> dict[str, Any]:
+    """A defect's box as BOUNDING_BOX has it."""
     sides = {"x": box.x, "y": box.y, "width": box.width, "height": box.height}
     return {**sides, "label": defect.kind, "score": defect.score}
 

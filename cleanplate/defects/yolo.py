@@ -41,6 +41,11 @@ class Yolo:
     def label(self, number: int) -> str:
         return self.names.get(number, str(number))
 
+    def knows(self, label: str) -> bool:
+        """Whether it has a class of that name, in small letters, or number; ``*`` is any."""
+        named = {name.strip().lower() for name in self.names.values()}
+        return not self.names or label in named | {str(n) for n in self.names} | {"*"}
+
     @property
     def side(self) -> tuple[int, int]:
         """Width and height of its input; where it takes any, those it was exported for, or 640."""
@@ -85,6 +90,20 @@ def parse_classes(text: str) -> dict[str, str]:
     return checked_kinds(found)
 
 
+def check_classes(kinds: Mapping[str, str], detector: Yolo) -> None:
+    """Refuse classes that a detector does not have; one without names may have any.
+
+    Raises:
+        ValueError: there is one.
+    """
+    for label in kinds:
+        if not detector.knows(label):
+            raise ValueError(
+                f"{detector.file.name} has no class '{label}': choose one of "
+                f"{', '.join(detector.names.values())}."
+            )
+
+
 def detect_with_yolo(
     image: Tensor,
     detector: Yolo,
@@ -119,7 +138,7 @@ def detect_with_yolo(
     """
     _check(confidence, least_area, most_area, overlap, most)
     chosen = checked_kinds(kinds)
-    _check_classes(chosen, detector)
+    check_classes(chosen, detector)
     size = Size(image.shape[1], image.shape[0])
     seen, frame = letterbox(_rgb(image), detector.side)
     outputs = detector.file.run(seen)
@@ -229,19 +248,6 @@ def _kind_of(number: int, detector: Yolo, kinds: Mapping[str, str]) -> str:
     label = detector.label(number).strip().lower()
     own = label if label in catalogue() else ""
     return kinds.get(label) or kinds.get(str(number)) or own or kinds.get("*", "")
-
-
-def _check_classes(kinds: Mapping[str, str], detector: Yolo) -> None:
-    if not detector.names:
-        return
-    known = {name.strip().lower() for name in detector.names.values()}
-    known |= {str(number) for number in detector.names} | {"*"}
-    for label in kinds:
-        if label not in known:
-            raise ValueError(
-                f"{detector.file.name} has no class '{label}': choose one of "
-                f"{', '.join(detector.names.values())}."
-            )
 
 
 def _check(

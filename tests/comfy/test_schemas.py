@@ -17,6 +17,12 @@ NODES = [
     "FluxFillRefine",
     "RemovalCheck",
     "FaceRestore",
+    "DefectDetect",
+    "SelectDefect",
+    "DefectPrompt",
+    "QualityScore",
+    "PickBest",
+    "CompareImages",
 ]
 WIDGETS = {"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO"}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -97,6 +97,12 @@ class Canvas:
     def open_template(self, pack: str, path: Path) -> None:
         """Open a workflow of a pack from the template browser."""
         self.command("Comfy.BrowseTemplates")
+        self.choose_template(pack, path)
+
+    def choose_template(
+        self, pack: str, path: Path, before: Callable[[], object] | None = None
+    ) -> None:
+        """Choose a workflow in the template browser; `before` is called before the last click."""
         self._dialog.get_by_text(pack, exact=True).first.click()
         card = self._dialog.get_by_test_id(f"template-workflow-{path.stem}")
         # Cards beyond the edge have no picture yet.
@@ -108,6 +114,8 @@ class Canvas:
                 " shown.naturalWidth === width && shown.naturalHeight === height",
                 arg=[thumbnail.element_handle(), *picture.size],
             )
+        if before:
+            before()
         card.click()
         self._wait_for_graph(json.loads(path.read_text(encoding="utf-8")))
 
@@ -238,6 +246,10 @@ class Canvas:
             arg=[node, filename],
         )
         self.command("Comfy.Canvas.FitView")  # what is outside the window is not drawn
+        self.wait_for_picture(node, filename)
+
+    def wait_for_picture(self, node: str, filename: str = "") -> None:
+        """Wait until a node that lies within the window has drawn a picture."""
         shown = (
             "[...document.querySelectorAll(`[data-node-id='${id}'] img`)]"
             if self.renderer == "vue"
@@ -249,7 +261,27 @@ class Canvas:
             arg=[node, filename],
         )
 
-    def paint_mask(self, node: str, stroke: list[tuple[float, float]]) -> str:
+    def choose_photo(self, node: str, path: Path) -> None:
+        """Choose a picture of this computer with a node's upload button."""
+        with self.page.expect_file_chooser() as chooser:
+            self.page.evaluate(
+                """id => app.graph.getNodeById(id).widgets
+                    .find((widget) => widget.name === "upload").callback()""",
+                node,
+            )
+        chooser.value.set_files(path)
+        self.page.wait_for_function(
+            """([id, name]) => app.graph.getNodeById(id).widgets
+                .find((widget) => widget.name === "image").value === name""",
+            arg=[node, path.name],
+        )
+
+    def paint_mask(
+        self,
+        node: str,
+        stroke: list[tuple[float, float]],
+        before_saving: Callable[[], object] | None = None,
+    ) -> str:
         """Paint a mask with the mask editor and return the name of the masked picture.
 
         `stroke` holds the corners of a line in parts of the picture's width and height.
@@ -277,6 +309,8 @@ class Canvas:
         for corner in corners[1:]:
             mouse.move(*corner, steps=20)
         mouse.up()
+        if before_saving:
+            before_saving()
         self._dialog.locator("button", has_text="Save").click()
         self._dialog.wait_for(state="detached")
         self.page.wait_for_function(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import shutil
 from collections import Counter
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,8 @@ _ARGUMENTS = (
 )
 _VIEWPORT = {"width": 1600, "height": 900}
 _DEMO = PACK / "workflows" / "demo"
+_PICTURE_WIDTH = 1200
+TakePicture = Callable[..., None]
 _OUTCOMES: Counter[tuple[str, str, str]] = Counter()
 _folders: list[Path] = []
 
@@ -172,3 +175,26 @@ def canvas(
         name = re.sub(r"[^a-z0-9]+", "-", request.node.name.removeprefix("test_").lower())
         page.screenshot(path=screenshots / f"{name.strip('-')}-{frontend}-{renderer}.png")
         context.close()
+
+
+@pytest.fixture
+def take_picture(
+    canvas: Canvas, frontend: Frontend, renderer: Renderer, screenshots: Path
+) -> TakePicture:
+    """Takes a picture for the README or, with a `folder`, for a help page.
+
+    With CLEANPLATE_WRITE_PICTURES=1 it goes into the repository, in the newest frontend's classic
+    look, which is what ComfyUI shows by default; else beside the screenshots.
+    """
+    wanted = os.environ.get("CLEANPLATE_WRITE_PICTURES") == "1"
+    kept = wanted and (frontend, renderer) == ("newest", "classic")
+
+    def take(name: str, folder: str = "docs/images", clip: dict[str, float] | None = None) -> None:
+        shown = Image.open(io.BytesIO(canvas.page.screenshot(clip=clip))).convert("RGB")
+        shown.thumbnail((_PICTURE_WIDTH, _PICTURE_WIDTH))
+        path = PACK / folder / f"{name}.jpg"
+        if not kept:
+            path = screenshots / f"{name}-{frontend}-{renderer}.jpg"
+        shown.save(path, quality=85, optimize=True)
+
+    return take

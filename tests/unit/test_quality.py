@@ -1,5 +1,7 @@
 """The score of a picture falls with its damage, and rankings follow scores."""
 
+from itertools import pairwise
+
 import cv2
 import numpy as np
 import pytest
@@ -74,7 +76,7 @@ def test_the_score_falls_with_every_step_of_damage(name, damage, strengths, seed
     clean = scene(seed=seed)
     pictures = [clean, *(damage(clean, strength) for strength in strengths)]
     scores = [judge(tensor(pixels)).score for pixels in pictures]
-    assert all(better > worse for better, worse in zip(scores, scores[1:], strict=False)), scores
+    assert all(better > worse for better, worse in pairwise(scores)), scores
     assert scores[-1] < 0.4 * scores[0]
     assert values(pictures[-1])[name] < 0.4 < 0.7 < values(clean)[name]
 

@@ -21,8 +21,10 @@ from ..cleanplate.checks import size_of
 from ..cleanplate.crop import CropSettings, find_marked
 from ..cleanplate.crop_plan import Marked, plan_crops
 from ..cleanplate.geometry import Box, Size
+from ..cleanplate.upscale.target import target_size
 from .crop import CropAroundMask, settings_of
 from .crop_view import MOST_PICTURES, Reference, View, save_overview, views_of
+from .upscale import UpscaleToModelRes, family_of
 
 PATH = "/cleanplate/crop"
 _MOST_PIXELS = 1 << 27
@@ -65,12 +67,13 @@ def planned(asked: Mapping[str, Any]) -> list[View]:
     Args:
         asked: `widgets` with the node's values by name, and either `image`, `mask` and, if there is
             one, `context_mask`, each with the `file` and, for LoadImageMask, the `channel`; or,
-            of a node that has run, `size`, `masks` and `contexts`.
+            of a node that has run, `size`, `masks` and `contexts`. If UpscaleToModelRes follows,
+            its values as `fit`: then views tell as `model` what size that makes of the crop.
 
     Raises:
         ValueError: a value or a file that the nodes would refuse.
     """
-    settings = settings_of(_checked(asked["widgets"]))
+    settings = settings_of(_checked(asked["widgets"], CropAroundMask))
     if "size" in asked:
         size, marked, pictures = _known(asked)
     else:
@@ -85,13 +88,19 @@ def planned(asked: Mapping[str, Any]) -> list[View]:
         )
     frame = settings.frame(size)
     plans = plan_crops(marked, frame, settings.one_per)
-    return views_of(plans, size, frame.bounds, dict(enumerate(pictures)).get)
+    views = views_of(plans, size, frame.bounds, dict(enumerate(pictures)).get)
+    if asked.get("fit") and any(marked.masks):
+        family = family_of(**_checked(asked["fit"], UpscaleToModelRes))
+        for view in views:
+            target = target_size(Size(*view["size"]), family)
+            view["model"] = [target.width, target.height]
+    return views
 
 
-def _checked(widgets: Mapping[str, Any]) -> dict[str, Any]:
+def _checked(widgets: Mapping[str, Any], node: type[io.ComfyNode]) -> dict[str, Any]:
     """The widgets' values; what is no widget of the node is left out."""
     checked = {}
-    for widget in CropAroundMask.define_schema().inputs:
+    for widget in node.define_schema().inputs:
         value = widgets.get(widget.id)
         if value is None or not isinstance(widget, io.WidgetInput):
             continue

@@ -91,14 +91,17 @@ class UpscaleToModelRes(io.ComfyNode):
             check_upscaler(upscale_model)
         if says_empty(mask):
             return io.NodeOutput(image, finished(mask))
-        family = (
-            ModelFamily(round(megapixels * 1024 * 1024), multiple_of)
-            if model_family == _CUSTOM
-            else FAMILIES[model_family]
-        )
+        family = family_of(model_family, megapixels, multiple_of)
         upscaler = _Managed(upscale_model) if upscale_model is not None else None
         large, large_mask = fit_to_model(image, mask, family, upscaler)
         return io.NodeOutput(finished(large), finished(large_mask))
+
+
+def family_of(model_family: str, megapixels: float, multiple_of: int) -> ModelFamily:
+    """What the node's widgets ask for."""
+    if model_family == _CUSTOM:
+        return ModelFamily(round(megapixels * 1024 * 1024), multiple_of)
+    return FAMILIES[model_family]
 
 
 class _Managed:

@@ -107,6 +107,17 @@ def test_widgets_are_asked_for_without_reading_the_file_again(
     assert other[0]["mask"] == [0, 0, *other[0]["image"]]
 
 
+def test_what_upscale_to_model_res_makes_of_the_crop(comfy: ComfyProcess, scene: str) -> None:
+    asked = from_files(scene, width=300, height=200)
+    assert "model" not in route(comfy).planned(asked)[0]
+    fit = {"model_family": "SD 1.5", "megapixels": 1.0, "multiple_of": 16}
+    (view,) = route(comfy).planned(asked | {"fit": fit})
+    fitted = comfy.node("UpscaleToModelRes").execute(
+        image=torch.rand(1, 200, 300, 3), mask=torch.ones(1, 200, 300), **fit
+    )
+    assert view["model"] == [*fitted.result[0].shape[2:0:-1]]
+
+
 def test_masks_of_other_files(comfy: ComfyProcess, scene: str) -> None:
     plane = (mask_of(SPOTS[1])[0].numpy() * 255).astype(np.uint8)
     Image.fromarray(plane).save(comfy.base / "input" / "plane.png")

@@ -1,0 +1,136 @@
+"""The pack in Korean, as ComfyUI's page shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from browser.canvas import Canvas, Renderer
+from support.locales import read_locale
+from support.server import ComfyServer
+
+NODE = "TiledUpscale"
+
+
+@pytest.fixture(autouse=True)
+def korean(server: ComfyServer) -> Iterator[None]:
+    """Korean, from before the page is opened."""
+    server.set_setting("Comfy.Locale", "ko")
+    yield
+    server.set_setting("Comfy.Locale", "en")
+
+
+@pytest.fixture
+def texts() -> dict[str, Any]:
+    return read_locale("ko", "nodeDefs")[NODE]
+
+
+def add_node(canvas: Canvas) -> str:
+    """Add the node to an empty graph, in the middle of the window."""
+    node = canvas.page.evaluate(
+        """kind => {
+            app.graph.clear();
+            const node = LiteGraph.createNode(kind);
+            node.pos = [0, 0];
+            app.graph.add(node);
+            return `${node.id}`;
+        }""",
+        NODE,
+    )
+    canvas.command("Comfy.Canvas.FitView")
+    return node
+
+
+def shown_texts(canvas: Canvas, node: str) -> dict[str, Any]:
+    """What the frontend draws for a node."""
+    return canvas.page.evaluate(
+        """id => {
+            const node = app.graph.getNodeById(id);
+            const names = (slots) => slots.map((slot) => slot.label || slot.localized_name);
+            return {
+                title: node.getTitle(),
+                category: node.constructor.category,
+                widgets: node.widgets.map((widget) => widget.label),
+                inputs: names(node.inputs),
+                outputs: names(node.outputs),
+            };
+        }""",
+        node,
+    )
+
+
+def hover(canvas: Canvas, renderer: Renderer, node: str, widget: str, label: str) -> None:
+    """Hold the mouse still over a widget's name."""
+    if renderer == "vue":
+        body = canvas.page.locator(f"[data-node-id='{node}']")
+        body.get_by_text(label, exact=True).first.hover()
+        return
+    canvas.page.wait_for_timeout(500)  # the view moves there smoothly
+    x, y = canvas.page.evaluate(
+        """([id, name]) => {
+            const node = app.graph.getNodeById(id);
+            const { y } = node.widgets.find((widget) => widget.name === name);
+            const at = [node.pos[0] + node.size[0] / 3, node.pos[1] + y + 10];
+            const [left, top] = app.canvas.ds.convertOffsetToCanvas(at);
+            const box = app.canvas.canvas.getBoundingClientRect();
+            return [box.left + left, box.top + top];
+        }""",
+        [node, widget],
+    )
+    canvas.page.mouse.move(x - 3, y)
+    canvas.page.mouse.move(x, y)
+
+
+@pytest.mark.parametrize("renderer", ["classic", "vue"], indirect=True)
+def test_a_node_speaks_korean(canvas: Canvas, renderer: Renderer, texts: dict[str, Any]) -> None:
+    node = add_node(canvas)
+    shown = shown_texts(canvas, node)
+    inputs = texts["inputs"]
+    assert shown["title"] == texts["display_name"]
+    assert shown["category"] == "CleanPlate/업스케일"
+    assert shown["outputs"] == [texts["outputs"]["0"]["name"]]
+    assert set(shown["inputs"]) == {inputs[key]["name"] for key in inputs if "target_" not in key}
+    assert set(shown["widgets"]) <= set(shown["inputs"])
+    if renderer == "vue":
+        page = canvas.page.locator(f"[data-node-id='{node}']")
+        for text in (texts["display_name"], inputs["strength"]["name"]):
+            page.get_by_text(text, exact=True).first.wait_for()
+
+    hover(canvas, renderer, node, "strength", inputs["strength"]["name"])
+    canvas.page.get_by_text(inputs["strength"]["tooltip"], exact=True).first.wait_for()
+    assert canvas.errors == []
+
+
+@pytest.mark.parametrize("renderer", ["classic", "vue"], indirect=True)
+def test_options_speak_korean_and_stay_what_they_are(
+    canvas: Canvas, renderer: Renderer, texts: dict[str, Any]
+) -> None:
+    node = add_node(canvas)
+    option = "longest side"
+    label = texts["inputs"]["target"]["options"][option]
+    canvas.set_widget(node, "target", option)
+    assert option in canvas.prompt()[node]["inputs"].values()
+    if renderer == "vue":
+        canvas.page.locator(f"[data-node-id='{node}']").get_by_text(label).first.wait_for()
+    else:
+        drawn = canvas.page.evaluate(
+            "id => app.graph.getNodeById(id).widgets.map((widget) => widget._displayValue)", node
+        )
+        assert label in drawn
+    added = texts["inputs"]["target_longest_side"]["name"]
+    assert added in shown_texts(canvas, node)["widgets"]
+    assert canvas.errors == []
+
+
+def test_a_category_of_several_words_is_translated(canvas: Canvas) -> None:
+    category = canvas.page.evaluate("LiteGraph.registered_node_types.StitchBack.category")
+    assert category == "CleanPlate/" + read_locale("ko", "main")["nodeCategories"]["crop & stitch"]
+
+
+def test_korean_words_find_a_node(canvas: Canvas) -> None:
+    canvas.command("Workspace.SearchBox.Toggle")
+    canvas.page.keyboard.type("지우개")
+    found = read_locale("ko", "nodeDefs")["LamaRemove"]["display_name"]
+    canvas.page.get_by_text(found, exact=True).first.wait_for()
+    assert canvas.errors == []

@@ -1,5 +1,6 @@
 # make demo   remove an object from a photo, with ComfyUI when one is found
 # make test   install, lint, type check, all tests
+# make pictures   take the pictures of README and help pages anew, in a browser
 # Set COMFYUI_PATH to use another ComfyUI than ~/comfy/ComfyUI; VENV for another environment.
 
 PYTHON ?= python3
@@ -15,7 +16,7 @@ endif
 NPM := $(shell command -v npm 2>/dev/null)
 PIP := $(BIN)/python -m pip --disable-pip-version-check install -q
 
-.PHONY: install demo test lint bench
+.PHONY: install demo test lint pictures bench
 
 install: $(VENV)/installed
 	$(if $(COMFYUI),$(PIP) -r "$(COMFYUI)/requirements.txt",@echo "No ComfyUI found: working without it. Set COMFYUI_PATH to use one.")
@@ -42,6 +43,10 @@ node_modules/installed: package-lock.json
 
 test: lint
 	$(if $(COMFYUI),COMFYUI_PATH="$(COMFYUI)") $(BIN)/pytest tests
+
+pictures: install
+	$(if $(COMFYUI),COMFYUI_PATH="$(COMFYUI)") CLEANPLATE_WRITE_PICTURES=1 \
+		$(BIN)/pytest tests/browser -k "newest and classic"
 
 bench: install
 	$(if $(COMFYUI),COMFYUI_PATH="$(COMFYUI)") $(BIN)/python benchmarks/removal.py cost

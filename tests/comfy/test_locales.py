@@ -133,7 +133,7 @@ GOOD = "크롭 되붙이기 노드가 models/lama의 16384픽셀 PNG를 '채움(
         (GOOD.replace("크롭 되붙이기", "앞의"), "node StitchBack"),
         (GOOD.rstrip("."), "full stop"),
         (GOOD.replace("(", "{").replace(")", "}"), "syntax"),
-        (GOOD + " It keeps a picture.", "only in part"),
+        (GOOD.replace("노드가", "keeps a picture of that"), "only in part"),
         ("StitchBack keeps a PNG of 16384 in models/lama as the 'fill'.", "not translated"),
     ],
 )

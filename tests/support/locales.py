@@ -23,13 +23,11 @@ Texts = dict[str, Any]
 _NOT_OURS = {"sampler_name", "scheduler"}
 """Choices whose options are ComfyUI's."""
 _FILE = re.compile(r"\.\w{2,11}$")
-_MOST_KEPT = 0.3
-"""Options are named in English beside their label."""
 _SYNTAX = re.compile(r"[{}|@]")
 _NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?:x\d+)?")
 _KEPT = re.compile(
     r"%[\w:-]+%"
-    r"|models/\w+"
+    r"|\b\w+(?:/\w+)+"
     r"|[\w./-]*\.(?:safetensors|ckpt|pth|pt|onnx)\b"
     r"|\b\w+(?:_\w+)+\b"  # an id
     r"|\b\w*[a-z][A-Z]\w*\b"  # LaMa, CodeFormer
@@ -37,7 +35,8 @@ _KEPT = re.compile(
     r"|\b\d+[A-Z]\b"
     r"|`[^`]+`"
 )
-_WORD = re.compile(r"\b[a-z]{3,}\b")
+_ENGLISH = re.compile(r"(?:\b[a-z]+ ){4}[a-z]+\b")
+"""More words than the name of an option has."""
 _QUOTED = re.compile(r"(?<!\w)'([^']+)'(?!\w)")
 
 
@@ -134,8 +133,8 @@ def complaints(
                 wrong.append(f"does not name the node {name}")
     if not re.search(script, text) or text == english:
         wrong.append("is not translated")
-    elif _share_kept(english, text) > _MOST_KEPT:
-        wrong.append("is translated only in part")
+    if left := _ENGLISH.search(text):
+        wrong.append(f"is translated only in part: {left[0]}")
     if _SYNTAX.search(text):
         wrong.append("holds a character that the frontend takes for syntax")
     if not text.endswith((".", "。")):
@@ -145,12 +144,6 @@ def complaints(
         if not re.search(rf"(?<![\d.]){re.escape(number)}(?!\d)", text):
             wrong.append(f"lacks the number {number}")
     return wrong
-
-
-def _share_kept(english: str, text: str) -> float:
-    """How many of the common English words a translation still has."""
-    words = set(_WORD.findall(_KEPT.sub(" ", english)))
-    return len(words & set(_WORD.findall(text))) / max(len(words), 1)
 
 
 def options_complaints(english: Texts, translated: Texts) -> list[str]:

@@ -8,10 +8,13 @@ from dataclasses import dataclass, replace
 from torch import Tensor
 
 from ..geometry import Box, Size
+from .boxes import FROM_BOXES, FROM_MASK
 from .catalogue import kind
 from .defect import Defect
 from .detect import Failure
-from .inspection import EXACT, Detection, Inspected
+from .eye_tilt import SOURCE as FROM_LANDMARKS
+from .findings import SOURCE as FROM_FINDINGS
+from .inspection import Detection, Inspected
 from .plan import Means, Repair, plan_round, way
 
 MOST_TRIES = 2
@@ -20,6 +23,9 @@ MOST_TRIES = 2
 ONCE = frozenset({"hand", "small_face"})
 """Kinds that are found again however good they are: a hand stays one, a small face small. They are
 repaired once, and then count as done."""
+
+OTHERS = frozenset({FROM_BOXES, FROM_MASK, FROM_FINDINGS, FROM_LANDMARKS})
+"""Sources that nobody asks again: what they found is repaired once, and then counts as done."""
 
 GONE, BETTER, NO_BETTER, UNSEEN = "gone", "less severe", "no better, taken back", "not looked for"
 """What became of a repair."""
@@ -201,8 +207,7 @@ def judge(progress: Progress, repairs: Sequence[Repair], again: Inspected) -> Pr
         again: what was found in the image with all of them.
     """
     failed = {failure.detector for failure in again.failures}
-    names = {name for name, _ in progress.detection.detectors}
-    looked = names - failed
+    unlooked = OTHERS | failed
     once = [defect for defect in progress.done if defect.kind in ONCE]
     once += [repair.defect for repair in repairs if repair.defect.kind in ONCE]
     found = [
@@ -214,7 +219,7 @@ def judge(progress: Progress, repairs: Sequence[Repair], again: Inspected) -> Pr
     waiting = [
         defect
         for defect in progress.open
-        if defect.source not in looked
+        if defect.source in unlooked
         and not (
             any(_covers(repair, defect) for repair in repairs)
             and not any(_same(defect, other) for other in found)
@@ -226,7 +231,7 @@ def judge(progress: Progress, repairs: Sequence[Repair], again: Inspected) -> Pr
         old = [defect for defect in progress.open if _within(defect, area)]
         new = [defect for defect in now if _within(defect, area)]
         before, after = (sum(defect.severity for defect in some) for some in (old, new))
-        unseen = repair.defect.source not in looked or repair.defect.kind in ONCE
+        unseen = repair.defect.source in unlooked or repair.defect.kind in ONCE
         if after > before - _LEAST_GAIN:
             verdict = NO_BETTER
             now = [defect for defect in now if not _within(defect, area)] + old
@@ -243,7 +248,7 @@ def judge(progress: Progress, repairs: Sequence[Repair], again: Inspected) -> Pr
         done=tuple(done),
         rounds=(*progress.rounds, Round(progress.open, tuple(results))),
         failures=_first_of_each((*progress.failures, *again.failures)),
-        unsure=frozenset(failed | (progress.unsure - names - {EXACT})),
+        unsure=frozenset(failed | (progress.unsure & OTHERS)),
     )
 
 

@@ -20,10 +20,14 @@ NODES = [
     "DefectDetect",
     "SelectDefect",
     "DefectPrompt",
+    "RefineDefects",
     "QualityScore",
     "PickBest",
     "CompareImages",
 ]
+INTERNAL = ["CleanPlateRefineRound", "CleanPlateLookAgain", "CleanPlateRefineJoin"]
+"""What RefineDefects expands into: nobody places them, so they are not searched for."""
+
 WIDGETS = {"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO"}
 
 
@@ -39,6 +43,15 @@ def test_a_node_explains_itself(comfy, node_id):
         assert item.tooltip.endswith("."), item.id
     assert all(output.display_name for output in schema.outputs)
     assert (PACK / "js" / "docs" / f"{node_id}.md").is_file()
+
+
+@pytest.mark.parametrize("node_id", INTERNAL)
+def test_a_node_that_nobody_places_is_hidden_and_says_what_it_is_for(comfy, node_id):
+    schema = comfy.node(node_id).GET_SCHEMA()
+    assert schema.is_dev_only
+    assert "alone" in schema.description
+    for item in (*schema.inputs, *schema.outputs):
+        assert item.tooltip.endswith("."), item.id
 
 
 @pytest.mark.parametrize("node_id", NODES)
@@ -66,7 +79,7 @@ def test_nothing_else_is_registered(comfy):
         for name, node in nodes.NODE_CLASS_MAPPINGS.items()
         if str(getattr(node, "CATEGORY", "")).startswith("CleanPlate")
     ]
-    assert sorted(ours) == sorted(NODES)
+    assert sorted(ours) == sorted([*NODES, *INTERNAL])
 
 
 def test_folders_of_other_packs_stay_registered(comfy):

@@ -263,6 +263,14 @@ def test_what_cannot_be_repaired_is_left_with_the_reason():
     assert progress.why_left(hand) == "Connect model, vae and clip."
 
 
+def test_a_source_that_is_named_otherwise_than_its_detector_is_looked_for():
+    """The detector of sharpness calls what it finds blur."""
+    blur = defect(None, 0.9, "blur", source="blur")
+    progress = run(start(blur, *(defect(box) for box in (A, B, C))), blur, defect(C))
+    assert boxes(progress.open) == [None, C]
+    assert boxes(run(progress).open) == []
+
+
 # the better image ---------------------------------------------------------------------------------
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from math import cos, radians, sin
 
 import cv2
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from .. import masks
@@ -19,6 +22,10 @@ from .resolution import resampled
 
 _DIRECTIONS = tuple(180 / 8 * n for n in range(8))
 """Degrees in which motion is looked for."""
+
+_NEAR = 8
+"""How many times as many pixels as count are looked at first in each direction: enough, unless the
+picture is smeared."""
 
 
 @dataclass(frozen=True)
@@ -104,43 +111,72 @@ def reblur_ratios(
     """
     if min(plane.shape) < 3:
         return None
-    before = _slopes(plane)
-    after = _slopes(cv2.GaussianBlur(plane, (0, 0), 1.0))
-    overall = _median_ratio(np.hypot(*before), np.hypot(*after), settings)
+    edges = _Edges(plane, settings)
+    overall = edges.ratio(np.hypot)
     if overall is None:
         return None
     directions = []
     for degrees in _DIRECTIONS:
-        sharp, soft = (_along(slopes, degrees) for slopes in (before, after))
-        found = _median_ratio(sharp, soft, settings)
+        found = edges.ratio(partial(_along, degrees))
         directions.append(overall if found is None else found)
     return overall, directions
 
 
+class _Edges:
+    """The slopes of a plane, before and after a further blur; most is asked of the steepest."""
+
+    def __init__(self, plane: Plane, settings: SharpnessSettings) -> None:
+        self._settings = settings
+        self._slopes = _slopes(plane), _slopes(cv2.GaussianBlur(plane, (0, 0), 1.0))
+        steepness = np.hypot(*self._slopes[0])
+        self._count = max(settings.least_pixels, round(settings.strongest * steepness.size))
+        self._cutoff = max(settings.least_gradient, _nth_largest(steepness, _NEAR * self._count))
+        places = np.flatnonzero(steepness >= self._cutoff)
+        self._steepest = tuple((right[places], down[places]) for right, down in self._slopes)
+
+    def ratio(self, steep: Callable[[Plane, Plane], Plane]) -> float | None:
+        """The median by how much the blur weakens those that are the steepest by a measure.
+
+        The measure of two slopes, to the right and down, must not be larger than their length.
+        """
+        sharp = steep(*self._steepest[0])
+        chosen = self._strongest(sharp)
+        if self._cutoff <= self._settings.least_gradient or (
+            len(chosen) >= self._count and sharp[chosen].min() > self._cutoff
+        ):
+            soft = steep(*self._steepest[1])
+        else:
+            # Some of the strongest by this measure may not be among the steepest.
+            sharp, soft = (steep(*slopes) for slopes in self._slopes)
+            chosen = self._strongest(sharp)
+        if len(chosen) < self._settings.least_pixels:
+            return None
+        return float(np.median(sharp[chosen] / np.maximum(soft[chosen], 1e-3)))
+
+    def _strongest(self, sharp: Plane) -> NDArray[np.intp]:
+        least = max(self._settings.least_gradient, _nth_largest(sharp, self._count))
+        return np.flatnonzero(sharp >= least)
+
+
+def _nth_largest(values: Plane, count: int) -> float:
+    """0 where there are not so many."""
+    if count >= len(values):
+        return 0.0
+    return float(np.partition(values, len(values) - count)[len(values) - count])
+
+
 def _slopes(plane: Plane) -> tuple[Plane, Plane]:
-    """Differences over two pixels to the right and down, without the border of one pixel."""
-    return plane[1:-1, 2:] - plane[1:-1, :-2], plane[2:, 1:-1] - plane[:-2, 1:-1]
+    """Differences over two pixels to the right and down, without the border of one pixel, flat."""
+    right = plane[1:-1, 2:] - plane[1:-1, :-2]
+    down = plane[2:, 1:-1] - plane[:-2, 1:-1]
+    return right.ravel(), down.ravel()
 
 
-def _along(slopes: tuple[Plane, Plane], degrees: float) -> Plane:
+def _along(degrees: float, right: Plane, down: Plane) -> Plane:
     """How steep it is in a direction."""
-    right, down = np.float32(cos(radians(degrees))), np.float32(sin(radians(degrees)))
-    steep = right * slopes[0]
-    steep += down * slopes[1]
+    steep = np.float32(cos(radians(degrees))) * right
+    steep += np.float32(sin(radians(degrees))) * down
     return np.abs(steep, out=steep)
-
-
-def _median_ratio(before: Plane, after: Plane, settings: SharpnessSettings) -> float | None:
-    steep = np.flatnonzero(before >= settings.least_gradient)
-    if len(steep) < settings.least_pixels:
-        return None
-    sharp = before.ravel()[steep]
-    count = max(settings.least_pixels, round(settings.strongest * before.size))
-    if count < len(sharp):
-        threshold = np.partition(sharp, len(sharp) - count)[len(sharp) - count]
-        chosen = sharp >= threshold
-        sharp, steep = sharp[chosen], steep[chosen]
-    return float(np.median(sharp / np.maximum(after.ravel()[steep], 1e-3)))
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,30 @@ from support.locales import read_locale
 from support.server import ComfyServer
 
 NODE = "TiledUpscale"
+SAID = {
+    "settings": """() => {
+        const key = (name) => name.replaceAll(".", "_");
+        const ours = Object.values(app.ui.settings.settingsLookup)
+            .filter(({ id }) => id.startsWith("CleanPlate."));
+        return Object.fromEntries(ours.map(({ id, name, tooltip, options }) => [key(id), {
+            name,
+            ...(tooltip && { tooltip }),
+            ...(options && {
+                options: Object.fromEntries(options.map(({ text }) => [key(text), text])),
+            }),
+        }]));
+    }""",
+    "commands": """() => {
+        const ours = app.extensionManager.command.commands
+            .filter(({ id }) => id.startsWith("CleanPlate."));
+        return Object.fromEntries(ours.map((command) =>
+            [command.id.replaceAll(".", "_"), { label: command.label }]));
+    }""",
+}
+"""What the pack's JavaScript has registered, in the form of a locale file."""
+CATEGORIES = """() => [...new Set(Object.values(app.ui.settings.settingsLookup)
+    .filter(({ id }) => id.startsWith("CleanPlate."))
+    .flatMap(({ category }) => category.slice(0, -1)))]"""
 
 
 @pytest.fixture(autouse=True)
@@ -126,6 +150,15 @@ def test_options_speak_korean_and_stay_what_they_are(
 def test_a_category_of_several_words_is_translated(canvas: Canvas) -> None:
     category = canvas.page.evaluate("LiteGraph.registered_node_types.StitchBack.category")
     assert category == "CleanPlate/" + read_locale("ko", "main")["nodeCategories"]["crop & stitch"]
+
+
+@pytest.mark.parametrize("file", ["settings", "commands"])
+def test_what_the_javascript_says_is_in_the_english_locale(canvas: Canvas, file: str) -> None:
+    said = canvas.page.evaluate(SAID[file])
+    assert said == read_locale("en", file)
+    if file == "settings":
+        categories = canvas.page.evaluate(CATEGORIES)
+        assert sorted(categories) == sorted(read_locale("en", "main")["settingsCategories"])
 
 
 def test_korean_words_find_a_node(canvas: Canvas) -> None:

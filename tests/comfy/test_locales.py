@@ -20,7 +20,7 @@ from support.locales import (
     write_locale,
 )
 
-FILES = ["nodeDefs", "main"]
+FILES = ["nodeDefs", "main", "settings", "commands"]
 SENTENCES = ("/description", "/tooltip")
 
 
@@ -43,11 +43,17 @@ def english(schemas):
     segments = dict.fromkeys(part for schema in schemas for part in schema.category.split("/"))
     texts = {
         "nodeDefs": {schema.node_id: node_texts(schema) for schema in schemas},
-        "main": {"nodeCategories": {segment: segment for segment in segments}},
+        # What the JavaScript says is compared in a browser.
+        "main": {
+            **read_locale("en", "main"),
+            "nodeCategories": {segment: segment for segment in segments},
+        },
+        "settings": read_locale("en", "settings"),
+        "commands": read_locale("en", "commands"),
     }
     if os.environ.get("CLEANPLATE_WRITE_LOCALES") == "1":
-        for name, content in texts.items():
-            write_locale("en", name, content)
+        for name in ("nodeDefs", "main"):
+            write_locale("en", name, texts[name])
     return texts
 
 
@@ -56,7 +62,7 @@ def language(request):
     return request.param
 
 
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("name", ["nodeDefs", "main"])
 def test_english_is_what_the_schemas_say(english, name):
     assert flat(read_locale("en", name)) == flat(english[name])
 
@@ -72,6 +78,10 @@ def test_a_language_has_every_text_and_no_other(english, language, name):
     assert sorted(texts.keys() - expected.keys()) == []
     assert list(texts) == list(expected)
     assert [key for key, text in texts.items() if not text or text != text.strip()] == []
+    if name != "nodeDefs":
+        script = SCRIPTS[language]
+        same = [key for key, text in texts.items() if not re.search(script, text)]
+        assert [key for key in same if texts[key] != "CleanPlate"] == []
 
 
 def test_sentences_are_translated_and_keep_their_facts(english, language):

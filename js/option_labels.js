@@ -1,7 +1,7 @@
-/** The options of this pack's nodes in the user's language. */
+/** In the user's language: what the frontend would leave in English of this pack's nodes. */
 
 import { app } from "../../scripts/app.js";
-import { labelOptions } from "./lib/labels.js";
+import { labelOptions, translateTooltips } from "./lib/labels.js";
 
 /** @type {Awaited<ReturnType<ComfyApi["getCustomNodesI18n"]>>} */
 let texts = {};
@@ -11,10 +11,22 @@ app.registerExtension({
     async init() {
         texts = await app.api.getCustomNodesI18n();
     },
+    beforeRegisterNodeDef(_, { name, input }) {
+        const ours = textsOf(name);
+        if (ours) translateTooltips(input, ours);
+    },
     nodeCreated(node) {
-        const language = app.extensionManager.setting.get("Comfy.Locale");
-        if (language === "en") return; // there, an option is its own label
-        const inputs = texts[language]?.["nodeDefs"]?.[node.comfyClass]?.inputs;
-        if (inputs) labelOptions(node.widgets ?? [], inputs);
+        const ours = textsOf(node.comfyClass);
+        if (ours) labelOptions(node.widgets ?? [], ours);
     },
 });
+
+/**
+ * The texts of a node's inputs; none in English, which is what the node says by itself.
+ *
+ * @param {string} node
+ */
+function textsOf(node) {
+    const language = app.extensionManager.setting.get("Comfy.Locale");
+    return language === "en" ? undefined : texts[language]?.["nodeDefs"]?.[node]?.inputs;
+}

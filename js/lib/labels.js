@@ -1,11 +1,12 @@
 /**
- * The options of a node's widgets in the user's language.
+ * What the frontend leaves in English of a node whose pack has locales: options, and the tooltips of
+ * inputs that only appear with an option.
  *
- * The frontend translates every text of a node but these. What a widget holds stays the option
- * itself: a saved workflow knows nothing of languages.
+ * What a widget holds stays the option itself: a saved workflow knows nothing of languages.
  *
  * @typedef {Readonly<Record<string, string>>} Labels - by option, its dots replaced as in every key
- * @typedef {Readonly<Record<string, { options?: Labels }>>} InputTexts - by input
+ * @typedef {Readonly<Record<string, { tooltip?: string, options?: Labels }>>} InputTexts -
+ *     by input, its dots replaced
  * @typedef {{
  *     getOptionLabel?: (value?: string | null) => string,
  *     on?: string,
@@ -35,4 +36,21 @@ export function labelOptions(widgets, texts) {
  */
 function labelOf(option, labels) {
     return labels[option.replaceAll(".", "_")] ?? option;
+}
+
+/**
+ * Gives the inputs behind the options of a choice the tooltips of a language.
+ *
+ * @param {NodeDefinition["input"]} inputs - is changed
+ * @param {InputTexts} texts - of the node
+ */
+export function translateTooltips(inputs, texts, before = "") {
+    for (const [name, [, settings]] of Object.entries({ ...inputs.required, ...inputs.optional })) {
+        const key = `${before}${name}`;
+        const tooltip = texts[key]?.tooltip;
+        if (before && tooltip && settings) settings["tooltip"] = tooltip;
+        for (const option of settings?.["options"] ?? []) {
+            if (option.inputs) translateTooltips(option.inputs, texts, `${key}_`);
+        }
+    }
 }

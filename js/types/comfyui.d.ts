@@ -33,12 +33,21 @@ interface ComfyExtension {
     /** Before any node is made. */
     init?(): void | Promise<void>;
     setup?(): void | Promise<void>;
+    beforeRegisterNodeDef?(type: unknown, definition: NodeDefinition): void;
     nodeCreated?(node: ComfyNode): void;
     /** A node of a graph that has been opened, after its values have been set. */
     loadedGraphNode?(node: ComfyNode): void;
     /** `app.nodeOutputs` has been replaced, as when a tab is opened again. */
     onNodeOutputsUpdated?(outputs: Record<string, NodeOutput | undefined>): void;
 }
+
+/** What the server says of a kind of node. */
+interface NodeDefinition {
+    name: string;
+    input: { required?: InputDefinitions; optional?: InputDefinitions };
+}
+
+type InputDefinitions = Record<string, [type: unknown, settings?: Record<string, any>]>;
 
 interface ComfySetting {
     id: string;

@@ -142,8 +142,12 @@ def test_options_speak_korean_and_stay_what_they_are(
             "id => app.graph.getNodeById(id).widgets.map((widget) => widget._displayValue)", node
         )
         assert label in drawn
-    added = texts["inputs"]["target_longest_side"]["name"]
-    assert added in shown_texts(canvas, node)["widgets"]
+    added = texts["inputs"]["target_longest_side"]
+    assert added["name"] in shown_texts(canvas, node)["widgets"]
+    tooltips = canvas.page.evaluate(
+        "id => app.graph.getNodeById(id).widgets.map((widget) => widget.tooltip)", node
+    )
+    assert added["tooltip"] in tooltips
     assert canvas.errors == []
 
 

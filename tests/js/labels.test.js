@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { labelOptions } from "../../js/lib/labels.js";
+import { labelOptions, translateTooltips } from "../../js/lib/labels.js";
 
 const TEXTS = {
     family: { options: { "SD 1_5": "SD 1.5 계열", custom: "사용자 지정" } },
@@ -38,4 +38,25 @@ test("a switch gets both of its labels", () => {
 test("what has no options is left alone", () => {
     assert.deepEqual(labelled("grow", "number"), {});
     assert.deepEqual(labelled("unknown", "combo"), {});
+});
+
+test("inputs behind an option get their tooltips, others keep theirs", () => {
+    const factor = { tooltip: "How often." };
+    const target = { tooltip: "How large.", options: [{ key: "factor", inputs: {} }] };
+    const options = [
+        { key: "own" },
+        { key: "factor", inputs: { required: { factor: ["FLOAT", factor] } } },
+    ];
+    translateTooltips(
+        { required: { target: ["COMFY_DYNAMICCOMBO_V3", Object.assign(target, { options })] } },
+        { target: { tooltip: "크기." }, target_factor: { tooltip: "배율." } },
+    );
+    assert.equal(factor.tooltip, "배율.");
+    assert.equal(target.tooltip, "How large.");
+});
+
+test("options of a plain choice have no inputs", () => {
+    const mode = { options: ["a", "b"] };
+    translateTooltips({ optional: { mode: ["COMBO", mode], image: ["IMAGE"] } }, {});
+    assert.deepEqual(mode, { options: ["a", "b"] });
 });

@@ -56,8 +56,11 @@ def add_route(server: PromptServer) -> None:
             asked = await request.json()
             async with one_at_a_time:
                 views = await asyncio.to_thread(planned, asked)
-        except (ValueError, TypeError, KeyError, OSError) as error:
-            return web.json_response({"error": str(error)}, status=400)
+        except PermissionError as error:
+            return web.json_response({"error": str(error)}, status=403)
+        except (ValueError, OSError) as error:
+            # Not a failure: a picture may have no mask yet, or lie on another computer.
+            return web.json_response({"error": str(error)})
         return web.json_response({"crops": views})
 
 
@@ -72,6 +75,7 @@ def planned(asked: Mapping[str, Any]) -> list[View]:
 
     Raises:
         ValueError: a value or a file that the nodes would refuse.
+        PermissionError: a file that is none of ComfyUI's pictures.
     """
     settings = settings_of(_checked(asked["widgets"], CropAroundMask))
     if "size" in asked:
@@ -132,15 +136,17 @@ def _known(asked: Mapping[str, Any]) -> tuple[Size, Marked, Sequence[Reference]]
 
 
 def _file(asked: Mapping[str, Any]) -> _File:
-    """Raise ValueError for what is no picture in ComfyUI's own folders."""
+    """Raise PermissionError for what is no picture in ComfyUI's own folders."""
     name = str(asked["file"])
     channel = asked.get("channel")
-    path = os.path.abspath(folder_paths.get_annotated_filepath(name))
     bare, folder = folder_paths.annotated_filepath(name)
     folder = os.path.abspath(folder or folder_paths.get_input_directory())
+    path = os.path.abspath(os.path.join(folder, bare))
     inside = os.path.commonpath((path, folder)) == folder
     if not inside or not folder_paths.filter_files_content_types([bare], ["image"]):
-        raise ValueError(f"{name!r} is no picture in ComfyUI's folders.")
+        raise PermissionError(f"{name!r} is no picture in ComfyUI's folders.")
+    if not os.path.isfile(path):
+        raise ValueError(f"{name} is not there.")
     status = os.stat(path)
     return _File(name, channel and str(channel), (status.st_mtime_ns, status.st_size))
 

@@ -137,8 +137,13 @@ def test_only_pictures_in_comfyuis_folders_are_opened(
     colour = Image.new("RGB", (64, 64))
     colour.save(comfy.base / "secret.png")
     (comfy.base / "input" / "notes.txt").write_text("a note")
-    with pytest.raises(ValueError, match=r"no picture|Invalid file path"):
+    with pytest.raises(PermissionError, match="no picture"):
         route(comfy).planned(from_files(name))
+
+
+def test_a_file_that_is_not_there(comfy: ComfyProcess) -> None:
+    with pytest.raises(ValueError, match="not there"):
+        route(comfy).planned(from_files("gone.png"))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,108 @@
+/**
+ * A picture with the boxes of a crop drawn over it.
+ *
+ * @typedef {[x: number, y: number, width: number, height: number]} Box - in pixels of the image
+ * @typedef {[width: number, height: number]} Size
+ *
+ * @typedef {object} CropView - see views_of in nodes/crop_view.py
+ * @property {number} number - of the image
+ * @property {Size} image
+ * @property {Box} bounds - what stitching gives
+ * @property {Box | null} mask
+ * @property {Box | null} changing
+ * @property {Box | null} context
+ * @property {Box} crop
+ * @property {Size} size
+ * @property {Size} [model] - what UpscaleToModelRes makes of the crop
+ * @property {FileReference | null} picture
+ */
+
+const NAMESPACE = "http://www.w3.org/2000/svg";
+
+/**
+ * Draws a crop. Everything lies in one coordinate system, that of the image's pixels.
+ *
+ * @param {CropView} view
+ * @param {string | null} address - of the picture
+ * @returns {SVGSVGElement}
+ */
+export function draw(view, address) {
+    const [width, height] = view.image;
+    /** @type {Box} */
+    const image = [0, 0, width, height];
+    const all = around([image, view.bounds, view.crop]);
+    const svg = shape("svg", { class: "cc-drawing", viewBox: all.join(" ") });
+    if (`${view.bounds}` !== `${image}`) svg.append(rectangle("cc-bounds", view.bounds));
+    svg.append(rectangle("cc-image", image));
+    if (address) svg.append(shape("image", { ...placed(image), href: address }));
+    if (view.mask) {
+        svg.append(shape("path", { class: "cc-outside", d: outline(all) + outline(view.crop) }));
+        if (view.context) svg.append(rectangle("cc-context", view.context));
+        if (view.changing) svg.append(rectangle("cc-changing", view.changing));
+        svg.append(rectangle("cc-mask", view.mask));
+    }
+    svg.append(rectangle("cc-crop cc-halo", view.crop), rectangle("cc-crop", view.crop));
+    return svg;
+}
+
+/**
+ * What a drawing shows, in words.
+ *
+ * @param {CropView} view
+ */
+export function caption(view) {
+    const [, , width, height] = view.crop;
+    const steps = [`${sized([width, height])} of ${sized(view.image)}`];
+    if (sized(view.size) !== sized([width, height])) steps.push(sized(view.size));
+    if (view.model && sized(view.model) !== sized(view.size)) steps.push(sized(view.model));
+    return view.mask ? steps.join(" → ") : `Nothing is masked: ${steps.join(" → ")}`;
+}
+
+/**
+ * The smallest box that holds all of some.
+ *
+ * @param {Box[]} boxes
+ * @returns {Box}
+ */
+export function around(boxes) {
+    const left = Math.min(...boxes.map(([x]) => x));
+    const top = Math.min(...boxes.map(([, y]) => y));
+    const right = Math.max(...boxes.map(([x, , width]) => x + width));
+    const bottom = Math.max(...boxes.map(([, y, , height]) => y + height));
+    return [left, top, right - left, bottom - top];
+}
+
+/** @param {Size} size */
+function sized([width, height]) {
+    return `${width} x ${height}`;
+}
+
+/** @param {Box} box */
+function outline([x, y, width, height]) {
+    return `M${x} ${y}h${width}v${height}h${-width}z`;
+}
+
+/** @param {Box} box */
+function placed([x, y, width, height]) {
+    return { x: `${x}`, y: `${y}`, width: `${width}`, height: `${height}` };
+}
+
+/**
+ * @param {string} name
+ * @param {Box} box
+ */
+function rectangle(name, box) {
+    return shape("rect", { class: name, ...placed(box) });
+}
+
+/**
+ * @template {keyof SVGElementTagNameMap} K
+ * @param {K} tag
+ * @param {Record<string, string>} attributes
+ * @returns {SVGElementTagNameMap[K]}
+ */
+function shape(tag, attributes) {
+    const made = document.createElementNS(NAMESPACE, tag);
+    for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+    return made;
+}

@@ -1,0 +1,73 @@
+/** Shows crops one at a time, with a caption and, where there are several, a way to leaf. */
+
+import { caption, draw } from "./crop_drawing.js";
+import { element } from "./dom.js";
+
+/** @typedef {import("./crop_drawing.js").CropView} CropView */
+
+export class CropPanel {
+    /** @param {(file: FileReference) => string} addressOf */
+    constructor(addressOf) {
+        this.addressOf = addressOf;
+        /** @type {CropView[]} */
+        this.views = [];
+        this.at = 0;
+        this.stage = element("div", { class: "cc-stage" });
+        this.text = element("div", { class: "cc-caption", role: "status" });
+        this.previous = this.#button("‹", "Previous crop", -1);
+        this.next = this.#button("›", "Next crop", 1);
+        const bar = element("div", { class: "cc-bar" }, this.previous, this.text, this.next);
+        this.element = element("div", { class: "cleanplate-crop" }, this.stage, bar);
+        this.say("");
+    }
+
+    /**
+     * Shows crops.
+     *
+     * @param {CropView[]} views
+     */
+    show(views) {
+        this.views = views;
+        this.at = Math.min(this.at, views.length - 1);
+        this.element.classList.remove("cc-stale");
+        this.#draw();
+    }
+
+    /**
+     * Shows a text, and what was shown before as out of date.
+     *
+     * @param {string} text
+     */
+    say(text) {
+        this.element.classList.add("cc-stale");
+        this.text.textContent = text;
+        this.previous.hidden = this.next.hidden = true;
+    }
+
+    #draw() {
+        const view = this.views[this.at];
+        if (!view) return;
+        const count = this.views.length;
+        const place = count > 1 ? `${this.at + 1}/${count}: ` : "";
+        this.text.textContent = place + caption(view);
+        this.previous.hidden = this.next.hidden = count < 2;
+        const drawing = draw(view, view.picture && this.addressOf(view.picture));
+        drawing.setAttribute("role", "img");
+        drawing.setAttribute("aria-label", `Crop: ${caption(view)}`);
+        this.stage.replaceChildren(drawing);
+    }
+
+    /**
+     * @param {string} sign
+     * @param {string} label
+     * @param {number} by
+     */
+    #button(sign, label, by) {
+        const made = element("button", { type: "button", "aria-label": label, title: label }, sign);
+        made.addEventListener("click", () => {
+            this.at = (this.at + by + this.views.length) % this.views.length;
+            this.#draw();
+        });
+        return made;
+    }
+}

@@ -34,7 +34,7 @@ app.registerExtension({
                 { text: "Press to see before", value: "click" },
             ],
             defaultValue: "slide",
-            onChange: () => comparers.forEach(setMode),
+            onChange: (mode) => comparers.forEach((comparer) => setMode(comparer, mode)),
         },
     ],
     setup() {
@@ -56,7 +56,7 @@ function addComparer(node) {
     const words = wordsFor(app.extensionManager.setting.get("Comfy.Locale"));
     const comparer = new Comparer((file) => api.apiURL(routeOf(file)), words);
     comparers.set(node, comparer);
-    setMode(comparer);
+    setMode(comparer, app.extensionManager.setting.get(MODE));
     addView(node, "comparison", comparer.element, { minHeight: LEAST_HEIGHT });
     node.setSize([Math.max(node.size[0], FIRST_SIZE[0]), Math.max(node.size[1], FIRST_SIZE[1])]);
     forwardWheel(comparer.element);
@@ -72,9 +72,12 @@ function addComparer(node) {
     };
 }
 
-/** @param {Comparer} comparer */
-function setMode(comparer) {
-    comparer.mode = app.extensionManager.setting.get(MODE) === "click" ? "click" : "slide";
+/**
+ * @param {Comparer} comparer
+ * @param {unknown} mode
+ */
+function setMode(comparer, mode) {
+    comparer.mode = mode === "click" ? "click" : "slide";
 }
 
 /**

@@ -169,7 +169,9 @@ export class Comparer {
         this.#view = view;
         this.#whole = isFit(view, this.#frame, this.#window);
         const { scale, x, y } = view;
-        const transform = `translate(${x}px, ${y}px) scale(${scale})`;
+        // In three dimensions each picture is a layer of its own, which the graphics card cuts and
+        // moves; else the slider would have both drawn anew.
+        const transform = `translate3d(${x}px, ${y}px, 0) scale(${scale})`;
         worlds.before.style.transform = transform;
         worlds.after.style.transform = transform;
         const image = before.querySelector("img");
@@ -195,7 +197,7 @@ export class Comparer {
         const clip = `inset(0 ${100 * (1 - this.#position)}% 0 0)`;
         before.style.clipPath = clip;
         labelsBefore.style.clipPath = clip;
-        handle.style.transform = `translateX(${100 * this.#position}%)`;
+        handle.style.transform = `translate3d(${100 * this.#position}%, 0, 0)`;
     }
 
     /** Says where the slider has come to rest. */
@@ -246,9 +248,8 @@ export class Comparer {
         const { root, stage, buttons, gain, zoomValue } = this.#parts;
         watchPointers(stage, {
             hover: (at) => this.#follow(at),
-            press: (at, touch) => {
+            press: () => {
                 if (this.#mode === "click") this.#slide(1);
-                else if (touch) this.#slideTo(at);
             },
             drag: (at, by, touch) => {
                 if (!this.#whole && !touch) this.#pan(by);
@@ -259,8 +260,8 @@ export class Comparer {
                 this.#pan(by);
             },
             tap: (at, touch) => {
-                if (this.#mode !== "slide" || this.#difference || touch) return;
-                this.#hold();
+                if (this.#mode !== "slide" || this.#difference) return;
+                if (!touch) this.#hold(); // a finger that is lifted no longer moves the slider
                 this.#slideTo(at);
             },
             release: () => {

@@ -6,7 +6,7 @@
  * @typedef {import("./view.js").Point} Point
  * @typedef {{
  *     hover(at: Point): void,
- *     press(at: Point, touch: boolean): void,
+ *     press(): void,
  *     drag(at: Point, by: Point, touch: boolean): void,
  *     pinch(at: Point, by: Point, factor: number): void,
  *     tap(at: Point, touch: boolean): void,
@@ -37,7 +37,7 @@ export function watchPointers(element, gestures) {
         down.set(event.pointerId, at);
         moved = down.size > 1;
         start = at;
-        if (!moved) gestures.press(at, event.pointerType === "touch");
+        if (!moved) gestures.press();
     });
 
     element.addEventListener("pointermove", (event) => {

@@ -32,7 +32,6 @@ SEEDS_A_ROUND = 1000
 """The seed of the n-th repair of a round, both counted from 0, is ``seed + 1000 * round + n``."""
 
 _SEEDS = 2**64
-_LEAST_GROWTH = 4
 _NEEDS_ROOM = frozenset({"cropped_subject"})
 _DIFFUSION = "connect model, vae and clip"
 
@@ -172,7 +171,7 @@ def way(defect: Defect, size: Size, means: Means) -> Way:
 
 
 def plan_round(
-    candidates: Sequence[Defect],
+    candidates: Sequence[tuple[Defect, int]],
     size: Size,
     means: Means,
     *,
@@ -186,7 +185,7 @@ def plan_round(
     each can be judged, and taken back, by itself.
 
     Args:
-        candidates: the most urgent first.
+        candidates: the most urgent first, each with the number of times it was tried.
         size: of the image.
         means: what there is to repair with.
         number: of the round, counted from 0.
@@ -194,14 +193,14 @@ def plan_round(
         seed: see `SEEDS_A_ROUND`.
     """
     chosen: list[Repair] = []
-    for defect in candidates:
+    for defect, tries in candidates:
         if len(chosen) == most:
             break
         nodes = way(defect, size, means).nodes
         if not nodes:
             continue
         box, _ = _marked(defect, size)
-        grow = max(box.width, box.height) if RESTORE in nodes else growth(defect, size)
+        grow = max(box.width, box.height) if RESTORE in nodes else growth(defect, size, tries)
         reach = grow + sum(FEATHER[node] for node in nodes) + 1
         area = box.pad(reach).intersect(Box.of(size)) or box
         if any(area.intersect(other.area) for other in chosen):
@@ -211,15 +210,15 @@ def plan_round(
     return tuple(chosen)
 
 
-def growth(defect: Defect, size: Size) -> int:
-    """Pixels that the mask of a defect grows: the catalogue's, but at most half its thickness.
+def growth(defect: Defect, size: Size, tries: int = 0) -> int:
+    """Pixels that the mask of a defect grows; each further try takes half as much more.
 
-    The catalogue measures by the longer side, which for a line of text is many times its height:
-    grown by 15 % of its length a caption would become a broad band.
+    The catalogue's part is taken of the side of a square with the area of the mask. Of the longer
+    side it would make a caption, which is many times longer than high, a broad band.
     """
     box, marked = _marked(defect, size)
-    thickness = int(marked.sum()) / max(box.width, box.height)
-    return min(kind(defect.kind).growth(box), max(_LEAST_GROWTH, round(thickness / 2)))
+    side = round(int(marked.sum()) ** 0.5)
+    return round(kind(defect.kind).growth(Box(box.x, box.y, side, side)) * (1 + tries / 2))
 
 
 def _marked(defect: Defect, size: Size) -> tuple[Box, Tensor]:

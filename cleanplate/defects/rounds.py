@@ -18,7 +18,7 @@ from .inspection import Detection, Inspected
 from .plan import Means, Repair, plan_round, way
 
 MOST_TRIES = 2
-"""Repairs of one place; each has another seed."""
+"""Repairs of one place; the second has another seed, and a mask that grows farther."""
 
 ONCE = frozenset({"hand", "small_face"})
 """Kinds that are found again however good they are: a hand stays one, a small face small. They are
@@ -143,11 +143,11 @@ class Progress:
             return ()
         # After a round that helped nothing, only what was never tried can still change that.
         stuck = bool(self.rounds) and not self.rounds[-1].helped
-        tries = {id(defect): self.tries(defect) for defect in self.open}
         allowed = 1 if stuck else MOST_TRIES
-        candidates = [defect for defect in self.open if tries[id(defect)] < allowed]
+        tried = [(defect, self.tries(defect)) for defect in self.open]
+        candidates = [(defect, tries) for defect, tries in tried if tries < allowed]
         return plan_round(
-            sorted(candidates, key=lambda defect: tries[id(defect)]),
+            sorted(candidates, key=lambda candidate: candidate[1]),
             self.size,
             self.settings.means,
             number=len(self.rounds),

@@ -29,7 +29,8 @@ def defect(kind="spot", box=PLACE, severity=0.5, mask=None):
 
 
 def plan(*defects, means=NOTHING, number=0, most=2, seed=7):
-    return plan_round(defects, SIZE, means, number=number, most=most, seed=seed)
+    candidates = [(one, 0) for one in defects]
+    return plan_round(candidates, SIZE, means, number=number, most=most, seed=seed)
 
 
 WAYS = {
@@ -112,21 +113,27 @@ def test_an_unknown_way_to_repair_is_refused():
     [
         (Box(0, 0, 20, 20), 4),  # 15 % are 3: at least 4
         (Box(0, 0, 100, 100), 15),
-        (Box(0, 0, 300, 30), 15),  # 45 would be more than half the line's height
-        (Box(0, 0, 300, 6), 4),
+        (Box(0, 0, 300, 30), 14),  # 15 % of its length would be more than it is high
+        (Box(0, 0, 300, 3), 4),
     ],
 )
-def test_a_mask_grows_by_its_length_but_not_beyond_half_its_thickness(box, expected):
+def test_a_mask_grows_by_its_area_not_by_its_length(box, expected):
     assert growth(defect("text", box), SIZE) == expected
 
 
-def test_a_slanted_line_grows_by_its_thickness_not_by_its_box():
+def test_a_slanted_line_grows_by_its_own_area_not_by_its_box():
     mask = torch.eye(200)
     for k in range(1, 10):
         mask += torch.diag(torch.ones(200 - k), k) + torch.diag(torch.ones(200 - k), -k)
     slanted = defect("text", Box(0, 0, 200, 200), mask=mask)
-    assert growth(slanted, SIZE) == 9
+    assert growth(slanted, SIZE) == round(0.15 * (19 * 200 - 90) ** 0.5)
     assert growth(defect("text", Box(0, 0, 200, 200)), SIZE) == 30
+
+
+def test_a_second_try_grows_farther():
+    assert growth(defect("text", Box(0, 0, 100, 100)), SIZE, tries=1) == 22
+    (repair,) = plan_round([(defect(), 1)], SIZE, NOTHING, number=1, most=1, seed=0)
+    assert repair.grow == 6
 
 
 def test_a_round_takes_the_first_ones_up_to_its_limit():

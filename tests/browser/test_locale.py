@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from browser.canvas import Canvas, Renderer
 from support.locales import read_locale
+from support.locate import PACK
 from support.server import ComfyServer
 
 NODE = "TiledUpscale"
@@ -148,6 +149,34 @@ def test_options_speak_korean_and_stay_what_they_are(
         "id => app.graph.getNodeById(id).widgets.map((widget) => widget.tooltip)", node
     )
     assert added["tooltip"] in tooltips
+    assert canvas.errors == []
+
+
+@pytest.mark.parametrize("renderer", ["classic", "vue"], indirect=True)
+def test_the_language_can_be_switched(canvas: Canvas, texts: dict[str, Any]) -> None:
+    canvas.load(PACK / "workflows" / "upscale_4k.json")
+    (node,) = canvas.node_ids(NODE)
+    english = read_locale("en", "nodeDefs")[NODE]
+    for language, expected in (("en", english), ("ko", texts)):
+        canvas.page.evaluate(
+            "language => app.extensionManager.setting.set('Comfy.Locale', language)", language
+        )
+        canvas.page.wait_for_function(
+            "([id, title]) => app.graph.getNodeById(id)?.getTitle() === title",
+            arg=[node, expected["display_name"]],
+        )
+        option = "longest side"
+        canvas.set_widget(node, "target", option)
+        target, added = canvas.page.evaluate(
+            """id => app.graph.getNodeById(id).widgets.slice(0, 2).map(
+                ({ label, tooltip, value, options }) =>
+                    [label, tooltip, options.getOptionLabel?.(value) ?? value])""",
+            node,
+        )
+        inputs = expected["inputs"]
+        assert target[0] == inputs["target"]["name"]
+        assert target[2] == inputs["target"]["options"][option]
+        assert added[:2] == list(inputs["target_longest_side"].values())
     assert canvas.errors == []
 
 

@@ -80,9 +80,11 @@ def _of_one(
     found = []
     with torch.inference_mode():
         for turn in turns:
-            turned = torch.rot90(pixels, turn)
-            levels = pyramid(turned, least_face, max_side, networks.device)
-            landmarks = search(networks, levels, progress).landmarks
+            turned = torch.rot90(pixels, turn) if turn else pixels
+            # No name holds the levels: they are gone before the faces are settled.
+            landmarks = search(
+                networks, pyramid(turned, least_face, max_side, networks.device), progress
+            ).landmarks
             found.append(turned_back(landmarks, turn, size_of(pixels[None])))
         settled = settle(networks.output, pixels, torch.cat(found), confidence)
         progress()

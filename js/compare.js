@@ -123,6 +123,7 @@ async function restore(node) {
     const last = recall(localStorage, key);
     if (!last) return;
     const answer = await api.fetchApi(`/history/${last.run}`);
+    if (!answer.ok) return;
     const entry = (await answer.json())[last.run];
     if (!app.nodeOutputs[locatorOf(node)]) show(node, entry?.outputs?.[last.node]);
 }

@@ -54,8 +54,8 @@ export function makeParts(words) {
             class: "cp-stage",
             tabindex: "0",
             role: "slider",
-            title: words.hint,
             "aria-label": words.slider,
+            "aria-description": words.hint,
             "aria-valuemin": "0",
             "aria-valuemax": "100",
         },
@@ -93,7 +93,7 @@ export function makeParts(words) {
     const picker = element("span", { class: "cp-group" }, buttons.previous, count, buttons.next);
     const bar = element(
         "div",
-        { class: "cp-bar", role: "toolbar", "aria-label": words.tools },
+        { class: "cp-bar", role: "toolbar", title: words.hint, "aria-label": words.tools },
         buttons.difference,
         gains,
         buttons.mask,

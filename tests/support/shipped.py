@@ -35,6 +35,20 @@ def settings(prompt: dict, **by_class: dict) -> dict:
     return prompt
 
 
+def every(prompt: dict, **by_class: dict) -> dict:
+    """A copy of a prompt with other values for every node of each class named."""
+    prompt = copy.deepcopy(prompt)
+    for node in prompt.values():
+        node["inputs"].update(by_class.get(node["class_type"], {}))
+    return prompt
+
+
+def titled(prompt: dict, title: str) -> str:
+    """The id of the only node of a title."""
+    (node_id,) = [k for k, n in prompt.items() if n.get("_meta", {}).get("title") == title]
+    return node_id
+
+
 def scene(
     width: int, height: int, box: tuple[int, int, int, int]
 ) -> tuple[Image.Image, np.ndarray]:

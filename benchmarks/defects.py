@@ -1,6 +1,7 @@
 """How well defects are found.
 
     python benchmarks/defects.py classical    blur, noise, JPEG, light, highlights: no weights
+    python benchmarks/defects.py quality      how the quality score falls with damage
 
 Each part has options of its own: `python benchmarks/defects.py classical --help`. Every file
 `defects_*.py` beside this one is a part.

@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 import pytest
 from browser.canvas import Canvas
+from browser.conftest import TakePicture
 from PIL import Image, ImageFilter
-from support.graphs import node
+from support.graphs import FILL, node
 from support.results import RunResult
 from support.server import ComfyServer
 
 BOTH = pytest.mark.parametrize("renderer", ["classic", "vue"], indirect=True)
-PLACES = {"1": (0, 0), "2": (0, 400), "3": (0, 800), "4": (260, 860), "5": (500, 0)}
+PLACES = {"1": (0, 0), "2": (0, 380), "3": (0, 640), "4": (320, 640), "5": (500, 0)}
 COMPARE = "5"
 DECODING = {"ImageDecodeTask", "Decode Image", "Decode LazyPixelRef", "Draw LazyPixelRef"}
 """What a trace calls it when a picture is unpacked."""
@@ -115,7 +116,7 @@ class Comparison:
     def workflow(self) -> dict[str, Any]:
         """What Save would write, whatever node lies on top of the others."""
         saved = self.canvas.page.evaluate("app.graph.serialize()")
-        nodes = {entry["id"]: {**entry, "order": 0} for entry in saved["nodes"]}
+        nodes = {str(entry["id"]): {**entry, "order": 0} for entry in saved["nodes"]}
         return {**saved, "nodes": nodes, "extra": None}
 
     def picture(self) -> Image.Image:
@@ -128,22 +129,17 @@ class Comparison:
 
 
 @pytest.fixture
-def comparison(
-    canvas: Canvas, server: ComfyServer, masked_photo: Image.Image, object_mask: Image.Image
-) -> Comparison:
-    """Two pairs: in the first only the masked part differs, in the second everything."""
-    photo = np.asarray(masked_photo)[..., :3]
-    inverted = 255 - photo
-    inside = np.asarray(object_mask)[..., None] > 0
-    changed = np.where(inside, inverted, photo)
+def comparison(canvas: Canvas, server: ComfyServer, masked_photo: Image.Image) -> Comparison:
+    """Two pairs: in the first an object has been removed, in the second everything differs."""
+    inverted = Image.fromarray(255 - np.asarray(masked_photo)[..., :3])
     opened = Comparison(canvas)
     opened.open(
         {
-            "1": node("LoadImage", image=server.upload(masked_photo, "cmp-before.png")),
-            "2": node("LoadImage", image=server.upload(Image.fromarray(changed), "cmp-1.png")),
-            "3": node("LoadImage", image=server.upload(Image.fromarray(inverted), "cmp-2.png")),
+            "1": node("LoadImage", image=server.upload(masked_photo, "compare-before.png")),
+            "2": node("ContentAwareFill", image=["1", 0], mask=["1", 1], **FILL),
+            "3": node("LoadImage", image=server.upload(inverted, "compare-inverted.png")),
             "4": node("ImageBatch", image1=["2", 0], image2=["3", 0]),
-            COMPARE: node("CompareImages", before=["1", 0], after=["4", 0], mask=["1", 1]),
+            COMPARE: node("CompareImages", before=["1", 0], after=["4", 0], mask=["2", 1]),
         }
     )
     return opened
@@ -151,11 +147,14 @@ def comparison(
 
 @BOTH
 def test_the_slider_and_the_place_that_is_looked_at(
-    comparison: Comparison, photo: Image.Image
+    comparison: Comparison, photo: Image.Image, take_picture: TakePicture
 ) -> None:
     canvas = comparison.canvas
-    saved = comparison.workflow
+    blank = comparison.workflow["nodes"][COMPARE]
+    assert not blank.get("widgets_values")
     comparison.run()
+    saved = comparison.workflow
+    assert saved["nodes"][COMPARE] == blank
     shown = canvas.page.locator(".cp-world img").evaluate_all(
         "all => all.map((image) => [image.naturalWidth, image.naturalHeight])"
     )
@@ -165,6 +164,9 @@ def test_the_slider_and_the_place_that_is_looked_at(
     for x in (0.25, 0.8):
         comparison.hover(x)
         assert comparison.position == pytest.approx(x, abs=0.01)
+    comparison.hover(0.5)
+    widget = canvas.page.locator(".cleanplate-compare").bounding_box()
+    take_picture("CompareImages", folder="js/docs/images", clip=widget)
     comparison.click(0.4)
     comparison.hover(0.7)
     assert comparison.position == pytest.approx(0.4, abs=0.01)
@@ -228,7 +230,8 @@ def test_the_difference_shows_the_masked_part_only(
     seen = np.asarray(comparison.picture()).max(axis=2)
     size = (seen.shape[1], seen.shape[0])
     inside = np.asarray(object_mask.filter(ImageFilter.MinFilter(5)).resize(size)) == 255
-    outside = np.asarray(object_mask.filter(ImageFilter.MaxFilter(9)).resize(size)) == 0
+    reach = 2 * (FILL["grow"] + FILL["feather"]) + 5
+    outside = np.asarray(object_mask.filter(ImageFilter.MaxFilter(reach)).resize(size)) == 0
     outside[:5] = outside[-5:] = outside[:, :5] = outside[:, -5:] = False  # the focus' frame
     assert inside.sum() > 300
     assert outside.sum() > 10_000

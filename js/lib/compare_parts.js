@@ -45,6 +45,7 @@ export function makeParts(words) {
 
     const labels = { before: label("cp-before"), after: label("cp-after") };
     const labelsBefore = element("div", { class: "cp-layer" }, labels.before);
+    const labelsAfter = element("div", { class: "cp-layer" }, labels.after);
     const handle = element("div", { class: "cp-handle" }, element("div", { class: "cp-grip" }));
     const verdict = element("span", { class: "cp-label cp-verdict" });
     const message = element("div", { class: "cp-message", role: "status" });
@@ -61,7 +62,7 @@ export function makeParts(words) {
         },
         pictures,
         overlay,
-        element("div", { class: "cp-layer" }, labels.after),
+        labelsAfter,
         labelsBefore,
         handle,
         verdict,
@@ -118,6 +119,7 @@ export function makeParts(words) {
         overlay,
         labels,
         labelsBefore,
+        labelsAfter,
         handle,
         message,
         bar,

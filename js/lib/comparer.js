@@ -192,11 +192,12 @@ export class Comparer {
      * @param {number} position - in parts of the width
      */
     #slide(position) {
-        const { before, labelsBefore, handle } = this.#parts;
+        const { before, labelsBefore, labelsAfter, handle } = this.#parts;
         this.#position = Math.min(1, Math.max(0, position));
         const clip = `inset(0 ${100 * (1 - this.#position)}% 0 0)`;
         before.style.clipPath = clip;
         labelsBefore.style.clipPath = clip;
+        labelsAfter.style.clipPath = `inset(0 0 0 ${100 * this.#position}%)`;
         handle.style.transform = `translate3d(${100 * this.#position}%, 0, 0)`;
     }
 

@@ -5,6 +5,7 @@ import { app } from "../../scripts/app.js";
 import { passOn } from "./lib/canvas_events.js";
 import { CropPanel } from "./lib/crop_panel.js";
 import { plan, runOf } from "./lib/crop_request.js";
+import { wordsFor } from "./lib/crop_words.js";
 import { useStyleSheet } from "./lib/dom.js";
 import { addView, locatorOf } from "./lib/dom_widget.js";
 import { routeOf } from "./lib/pairs.js";
@@ -44,7 +45,8 @@ app.registerExtension({
 
 /** @param {ComfyNode} node */
 function addPanel(node) {
-    const panel = new CropPanel((file) => api.apiURL(routeOf(file)));
+    const words = wordsFor(app.extensionManager.setting.get("Comfy.Locale"));
+    const panel = new CropPanel((file) => api.apiURL(routeOf(file)), words);
     states.set(node, { panel, output: null, run: null, shown: "" });
     addView(node, "crop", panel.element, { minHeight: LEAST_HEIGHT });
     panel.element.addEventListener("wheel", (event) => {
@@ -73,7 +75,7 @@ function update(node, state) {
     const text = JSON.stringify(wanted);
     if (text === state.shown) return;
     state.shown = text;
-    if ("say" in wanted) state.panel.say(wanted.say);
+    if ("say" in wanted) state.panel.say(state.panel.words[wanted.say]);
     else if ("views" in wanted) state.panel.show(wanted.views);
     else void ask(wanted.ask, wanted.pictures, state);
 }

@@ -17,6 +17,8 @@
  * @property {FileReference | null} picture
  */
 
+import { filled } from "./crop_words.js";
+
 const NAMESPACE = "http://www.w3.org/2000/svg";
 
 /**
@@ -46,16 +48,19 @@ export function draw(view, address) {
 }
 
 /**
- * What a drawing shows, in words.
+ * What a drawing shows, in words: "256 x 256 of 640 x 480 → 1024 x 1024".
  *
  * @param {CropView} view
+ * @param {import("./crop_words.js").Words} words
  */
-export function caption(view) {
+export function caption(view, words) {
     const [, , width, height] = view.crop;
-    const steps = [`${sized([width, height])} of ${sized(view.image)}`];
-    if (sized(view.size) !== sized([width, height])) steps.push(sized(view.size));
+    const crop = sized([width, height]);
+    const steps = [filled(words.part, { crop, image: sized(view.image) })];
+    if (sized(view.size) !== crop) steps.push(sized(view.size));
     if (view.model && sized(view.model) !== sized(view.size)) steps.push(sized(view.model));
-    return view.mask ? steps.join(" → ") : `Nothing is masked: ${steps.join(" → ")}`;
+    const sizes = steps.join(" → ");
+    return view.mask ? sizes : filled(words.unmasked, { sizes });
 }
 
 /**

@@ -1,21 +1,29 @@
 /** Shows crops one at a time, with a caption and, where there are several, a way to leaf. */
 
 import { caption, draw } from "./crop_drawing.js";
+import { filled } from "./crop_words.js";
 import { element } from "./dom.js";
 
-/** @typedef {import("./crop_drawing.js").CropView} CropView */
+/**
+ * @typedef {import("./crop_drawing.js").CropView} CropView
+ * @typedef {import("./crop_words.js").Words} Words
+ */
 
 export class CropPanel {
-    /** @param {(file: FileReference) => string} addressOf */
-    constructor(addressOf) {
+    /**
+     * @param {(file: FileReference) => string} addressOf
+     * @param {Words} words
+     */
+    constructor(addressOf, words) {
         this.addressOf = addressOf;
+        this.words = words;
         /** @type {CropView[]} */
         this.views = [];
         this.at = 0;
         this.stage = element("div", { class: "cc-stage" });
         this.text = element("div", { class: "cc-caption", role: "status" });
-        this.previous = this.#button("‹", "Previous crop", -1);
-        this.next = this.#button("›", "Next crop", 1);
+        this.previous = this.#button("‹", words.previous, -1);
+        this.next = this.#button("›", words.next, 1);
         const bar = element("div", { class: "cc-bar" }, this.previous, this.text, this.next);
         this.element = element("div", { class: "cleanplate-crop" }, this.stage, bar);
         this.say("");
@@ -49,11 +57,12 @@ export class CropPanel {
         if (!view) return;
         const count = this.views.length;
         const place = count > 1 ? `${this.at + 1}/${count}: ` : "";
-        this.text.textContent = place + caption(view);
+        const sizes = caption(view, this.words);
+        this.text.textContent = place + sizes;
         this.previous.hidden = this.next.hidden = count < 2;
         const drawing = draw(view, view.picture && this.addressOf(view.picture));
         drawing.setAttribute("role", "img");
-        drawing.setAttribute("aria-label", `Crop: ${caption(view)}`);
+        drawing.setAttribute("aria-label", filled(this.words.drawing, { sizes }));
         this.stage.replaceChildren(drawing);
     }
 

@@ -5,8 +5,8 @@
  * @typedef {{ views: CropView[], upstream: string, found: string }} Run - what the last run told,
  *     and what it came from
  * @typedef {{ ask: object, pictures: (FileReference | null)[] } | { views: CropView[] }
- *     | { say: string }} Plan - a question for the server, with pictures for its answer; crops to
- *     show; or a text
+ *     | { say: "connect" | "later" | "again" }} Plan - a question for the server, with pictures for
+ *     its answer; crops to show; or why there are none
  */
 
 import { fileAt, follower, isConnected, upstream, valuesOf } from "./crop_sources.js";
@@ -35,16 +35,15 @@ export function runOf(node, views) {
  * @returns {Plan}
  */
 export function plan(node, run) {
-    if (!isConnected(node, "image") || !isConnected(node, "mask"))
-        return { say: "Connect an image and a mask." };
+    if (!isConnected(node, "image") || !isConnected(node, "mask")) return { say: "connect" };
     const widgets = valuesOf(node);
     const next = follower(node, IMAGE_OUTPUT, "UpscaleToModelRes");
     const common = { widgets, fit: next && valuesOf(next) };
     const files = widgets && filesOf(node);
     if (files) return { ask: { ...files, ...common }, pictures: [] };
-    if (!run) return { say: "The crop is shown after the first run." };
+    if (!run) return { say: "later" };
     const same = run.upstream === upstream(node) && run.found === findingOf(widgets);
-    if (!same) return { say: "Run again to see the new crop." };
+    if (!same) return { say: "again" };
     if (!widgets || widgets.one_crop_per === "object") return { views: run.views };
     const known = {
         size: run.views[0]?.image,

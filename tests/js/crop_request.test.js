@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
+import { caption } from "../../js/lib/crop_drawing.js";
 import { plan, runOf } from "../../js/lib/crop_request.js";
+import { wordsFor } from "../../js/lib/crop_words.js";
 
 const WIDGETS = { context_factor: 1.5, threshold: 0.5, one_crop_per: "image" };
 const VIEW = {
@@ -71,8 +73,8 @@ test("what other nodes make is not known before a run", () => {
         [wire(file), wire(file)], // an image is no mask
         [wire(load(photo, "LoadImage", 4)), wire(file, 1)],
     ])
-        assert.match(plan(crop(image, mask), null).say, /after the first run/);
-    assert.match(plan(crop(wire(file), null), null).say, /Connect/);
+        assert.equal(plan(crop(image, mask), null).say, "later");
+    assert.equal(plan(crop(wire(file), null), null).say, "connect");
 });
 
 test("after a run its masks are known until something before the node changes", () => {
@@ -89,11 +91,25 @@ test("after a run its masks are known until something before the node changes", 
     assert.deepEqual(wanted.pictures, [VIEW.picture]);
 
     widget("threshold").value = 0.2;
-    assert.match(plan(node_, run).say, /Run again/);
+    assert.equal(plan(node_, run).say, "again");
     widget("threshold").value = 0.5;
     assert.ok(plan(node_, run).ask);
     made.widgets[0].value = 12;
-    assert.match(plan(node_, run).say, /Run again/);
+    assert.equal(plan(node_, run).say, "again");
+});
+
+test("a caption names the sizes on the way to the model", () => {
+    const view = { ...VIEW, crop: [0, 0, 200, 100], size: [200, 100] };
+    const english = wordsFor("en");
+    assert.equal(caption(view, english), "200 x 100 of 400 x 300");
+    const fitted = { ...view, size: [400, 200], model: [1424, 704] };
+    assert.equal(caption(fitted, english), "200 x 100 of 400 x 300 → 400 x 200 → 1424 x 704");
+    assert.match(caption({ ...view, mask: null }, english), /^Nothing is masked/);
+    assert.equal(caption(view, wordsFor("ko")), "400 x 300 중 200 x 100");
+    const gaps = (words) =>
+        Object.values(words).map((text) => (text.match(/\{\w+\}/g) ?? []).sort());
+    for (const language of ["ko", "ja", "zh"])
+        assert.deepEqual(gaps(wordsFor(language)), gaps(english));
 });
 
 test("what cannot be planned from boxes is shown as the run told it", () => {

@@ -19,17 +19,22 @@ interface ComfyApp {
     api: ComfyApi;
     registerExtension(extension: ComfyExtension): void;
     graph: ComfyGraph;
-    canvas: { canvas: HTMLCanvasElement };
+    canvas: ComfyCanvas;
     /** What nodes have shown, by locator: an id, after that of its subgraph and a colon if any. */
     nodeOutputs: Record<string, NodeOutput | undefined>;
     extensionManager: {
         setting: { get(id: string): any };
+        toast: { add(message: ComfyToast): void };
     };
 }
 
 interface ComfyExtension {
     name: string;
     settings?: ComfySetting[];
+    commands?: { id: string; label: string; icon: string; function: () => unknown }[];
+    /** The ids of commands for what is selected. */
+    getSelectionToolboxCommands?(item: unknown): string[];
+    getNodeMenuItems?(node: ComfyNode): { content: string; callback: () => void }[];
     /** Before any node is made. */
     init?(): void | Promise<void>;
     setup?(): void | Promise<void>;

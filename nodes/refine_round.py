@@ -79,7 +79,7 @@ class RefineRound(io.ComfyNode):
             is_dev_only=True,
             enable_expand=True,
             inputs=[
-                io.Image.Input("image", raw_link=True, tooltip="One picture."),
+                io.Image.Input("image", tooltip="One picture."),
                 RefinementType.Input("progress", tooltip="Where its repair stands."),
                 RefinementType.Input("tools", tooltip="The models."),
                 RefinementType.Input("prompts", tooltip="Links to the prompts encoded so far."),
@@ -96,18 +96,20 @@ class RefineRound(io.ComfyNode):
     @classmethod
     def execute(
         cls,
-        image: Link,
+        image: Tensor,
         progress: Progress,
         tools: Tools,
         prompts: Mapping[str, Link],
         after: Any = None,
     ) -> io.NodeOutput:
-        graph = GraphBuilder()
         repairs = progress.next_repairs()
         if not repairs:
-            return io.NodeOutput(image, progress, expand=graph.finalize())
+            return io.NodeOutput(image, progress)
+        # The picture itself and no link to it: what a link leads to may have left the cache, and
+        # would be computed again with all before it.
+        graph = GraphBuilder()
         build = _Builder(graph, tools, dict(prompts))
-        repaired = image
+        repaired: Link = image
         for number, repair in enumerate(repairs, 1):
             repaired = build.repair(repaired, repair, repair.mask(progress.size), number)
         look = graph.node(

@@ -138,6 +138,25 @@ def test_the_planned_nodes_run_in_their_order_until_it_is_clean(comfy, look):
     ]
 
 
+@pytest.mark.parametrize("cache", ["CLASSIC", "LRU", "NONE", "RAM_PRESSURE"])
+def test_no_node_runs_twice_whatever_comfyui_caches(comfy, look, cache):
+    """ComfyUI drops results when memory is short; with RAM_PRESSURE here all the time."""
+    image = scene(REDS[0], HAND)
+    graph = with_diffusion(graph_of(comfy, image, look(image), per_round=1))
+    settings = {"lru": 4, "ram": 1e6, "ram_inactive": 1e6}
+    execution = comfy._execution
+    comfy._executor = execution.PromptExecutor(
+        comfy._server, cache_type=execution.CacheType[cache], cache_args=settings
+    )
+    try:
+        run, *_, rounds, passed = refine(comfy, graph)
+    finally:
+        comfy.reset()
+    names = [refinement(1), ["fill_1"]]
+    assert sorted(sequence(run)) == sorted([*rounds_of("image_0", *names), "join"])
+    assert (rounds, passed) == (2, True)
+
+
 def test_a_diffusion_repair_is_crop_upscale_refine_stitch(comfy, look):
     image = scene(*REDS, HAND)
     graph = with_diffusion(with_removal(graph_of(comfy, image, look(image))))

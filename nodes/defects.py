@@ -171,10 +171,7 @@ class DefectDetect(io.ComfyNode):
             found.count,
             found.passed is True,
             finished(preview),
-            ui={
-                **ui.PreviewImage(_reduced(preview), cls=cls).as_dict(),
-                "cleanplate_defects": _rows(found),
-            },
+            ui={"cleanplate_defects": _rows(found, ui.PreviewImage(_reduced(preview), cls=cls))},
         )
 
 
@@ -202,10 +199,11 @@ def _reduced(pictures: Tensor) -> Tensor:
     return reduced.clamp_(0, 1)
 
 
-def _rows(found: Defects) -> list[dict[str, Any]]:
-    """For the list under the node: each picture's size and defects; boxes in its pixels."""
+def _rows(found: Defects, shown: ui.PreviewImage) -> list[dict[str, Any]]:
+    """For js/defect_report.js: each picture's file, size and defects; boxes in its pixels."""
     return [
         {
+            "picture": picture,
             "width": found.size.width,
             "height": found.size.height,
             "passed": report["passed"],
@@ -219,7 +217,7 @@ def _rows(found: Defects) -> list[dict[str, Any]]:
             "failures": report["failures"],
             "notes": report["notes"],
         }
-        for report in reports(found)
+        for report, picture in zip(reports(found), shown.as_dict()["images"], strict=True)
     ]
 
 

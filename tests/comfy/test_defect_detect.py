@@ -204,12 +204,11 @@ def test_what_is_shown_under_the_node(comfy, astronaut):
     ).movedim(1, -1)
     result = detected(comfy, image, sharpness=False, faces=False)
     shown = result["run"].outputs["detect"]
-    (picture,) = shown["images"]
     from PIL import Image
 
-    assert Image.open(comfy.base / "temp" / picture["filename"]).size == (1536, 768)
     assert result["preview"].shape == (1, 1000, 2000, 3)
     (row,) = json.loads(json.dumps(shown["cleanplate_defects"]))
+    assert Image.open(comfy.base / "temp" / row["picture"]["filename"]).size == (1536, 768)
     assert (row["width"], row["height"], row["passed"]) == (2000, 1000, False)
     (defect,) = row["defects"]
     assert (defect["kind"], defect["group"], defect["box"]) == ("too_dark", "light", None)

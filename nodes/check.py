@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from comfy_api.latest import io, ui
 from torch import Tensor
 
-from ..cleanplate.candidates import check_candidates
+from ..cleanplate.candidates import Chosen, check_candidates
 from ..cleanplate.removal_check import THRESHOLD
 from .shared import finished, progress_steps, say
 
@@ -86,8 +88,20 @@ class RemovalCheck(io.ComfyNode):
             chosen.score,
             chosen.passed,
             chosen.report,
-            ui=ui.PreviewText(chosen.report),
+            ui={**ui.PreviewText(chosen.report).as_dict(), "cleanplate_check": _verdicts(chosen)},
         )
+
+
+def _verdicts(chosen: Chosen) -> list[dict[str, Any]]:
+    """For the badge on the node: the best refinement of each picture."""
+    return [
+        {
+            "score": min(verdict.score for verdict in found),
+            "passed": pick is not None,
+            "threshold": chosen.threshold,
+        }
+        for pick, found in zip(chosen.picks, chosen.verdicts, strict=True)
+    ]
 
 
 NODES: list[type[io.ComfyNode]] = [RemovalCheck]

@@ -48,6 +48,8 @@ def test_the_best_seed_is_returned(comfy):
     assert report.endswith("Refinement 2 is the best.")
     assert ("check", report) in run.texts
     assert list(run.outputs["check"]["text"]) == [report]
+    (shown,) = run.outputs["check"]["cleanplate_check"]
+    assert shown == {"score": score, "passed": True, "threshold": 0.5}
 
 
 def test_without_a_good_seed_the_removal_itself_is_returned_and_said_so(comfy):
@@ -58,6 +60,7 @@ def test_without_a_good_seed_the_removal_itself_is_returned_and_said_so(comfy):
     assert score > 0.8
     assert passed is False
     assert "the removal before it is returned" in report
+    assert run.outputs["check"]["cleanplate_check"][0]["passed"] is False
     assert any(report in text for _, text in run.texts)
 
 

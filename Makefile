@@ -46,7 +46,7 @@ test: lint
 
 pictures: install
 	$(if $(COMFYUI),COMFYUI_PATH="$(COMFYUI)") CLEANPLATE_WRITE_PICTURES=1 \
-		$(BIN)/pytest tests/browser -k "newest and classic"
+		$(BIN)/pytest tests/browser -k "newest and not vue"
 
 bench: install
 	$(if $(COMFYUI),COMFYUI_PATH="$(COMFYUI)") $(BIN)/python benchmarks/removal.py cost

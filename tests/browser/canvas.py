@@ -35,6 +35,7 @@ _BASELINE = (
     ("404", "/userdata?dir="),
     ("404", "/userdata/user.css"),
     ("404", "/userdata/comfy.templates.json"),
+    ("404", "/en.md"),  # a help page is looked for in the user's language first
     ("ComfyApp graph accessed before initialization", "/assets/"),
     # Older ones ask for the size of the models that their own first graph needs.
     ("/Comfy-Org/z_image_turbo/", "/assets/missingModel"),
@@ -176,6 +177,48 @@ class Canvas:
     def prompt(self) -> dict[str, Any]:
         """The graph in API format, as Run would send it."""
         return self.page.evaluate("async () => (await app.graphToPrompt()).output")
+
+    def new_node(self, kind: str) -> str:
+        """Put a node of a type alone on the canvas, selected, and return its id."""
+        node = self.page.evaluate(
+            """kind => {
+                app.graph.clear();
+                const node = LiteGraph.createNode(kind);
+                node.pos = [40, 60];
+                app.graph.add(node);
+                app.canvas.ds.scale = 1;
+                app.canvas.ds.offset = [80, 140];  // below the menu
+                app.canvas.setDirty(true, true);
+                app.canvas.selectNode(node);
+                return `${node.id}`;
+            }""",
+            kind,
+        )
+        self.page.get_by_test_id("info-button").wait_for()
+        return node
+
+    def place_of(self, node: str, margin: float = 12) -> dict[str, float]:
+        """Where a node is on the page, for a picture."""
+        x, y, width, height = self.page.evaluate(
+            """id => {
+                const { canvas, ds } = app.canvas;
+                const [x, y, width, height] = app.graph.getNodeById(id).getBounding();
+                const page = canvas.getBoundingClientRect();
+                return [
+                    page.x + (x + ds.offset[0]) * ds.scale,
+                    page.y + (y + ds.offset[1]) * ds.scale,
+                    width * ds.scale,
+                    height * ds.scale,
+                ];
+            }""",
+            node,
+        )
+        return {
+            "x": max(0, x - margin),
+            "y": max(0, y - margin),
+            "width": width + 2 * margin,
+            "height": height + 2 * margin,
+        }
 
     def node_ids(self, kind: str) -> list[str]:
         """The ids of all nodes of one type, as in the API format."""

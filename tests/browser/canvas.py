@@ -197,6 +197,27 @@ class Canvas:
         self.page.get_by_test_id("info-button").wait_for()
         return node
 
+    def bring_to_view(self, node: str) -> dict[str, float]:
+        """Show a node alone and whole, for a picture; where it is then, as `place_of`."""
+        height = self.page.evaluate(
+            """id => {
+                const shown = app.graph.getNodeById(id);
+                const [x, y, , height] = shown.getBounding();
+                app.graph.nodes.filter((node) => node !== shown)
+                    .forEach((node) => { node.pos = [node.pos[0], node.pos[1] - 9000]; });
+                app.canvas.ds.scale = 1;
+                app.canvas.ds.offset = [120 - x, 100 - y];
+                app.canvas.deselectAll();
+                app.canvas.setDirty(true, true);
+                return height;
+            }""",
+            node,
+        )
+        window = self.page.viewport_size or {"width": 0, "height": 0}
+        self.page.set_viewport_size({**window, "height": max(window["height"], int(height) + 150)})
+        self.page.wait_for_timeout(500)  # widgets follow a frame later
+        return self.place_of(node)
+
     def place_of(self, node: str, margin: float = 12) -> dict[str, float]:
         """Where a node is on the page, for a picture."""
         x, y, width, height = self.page.evaluate(

@@ -7,6 +7,7 @@ import json
 import pytest
 from browser.api_graphs import open_graph
 from browser.canvas import Canvas
+from browser.conftest import TakePicture
 from PIL import Image
 from support.server import ComfyServer
 
@@ -58,6 +59,7 @@ def test_the_crop_is_shown_before_a_run_and_is_what_the_run_takes(
     server: ComfyServer,
     masked_photo: Image.Image,
     object_mask: Image.Image,
+    take_picture: TakePicture,
 ) -> None:
     open_graph(canvas, GRAPH)
     wait_for_caption(canvas, "paint over what shall go")
@@ -86,6 +88,7 @@ def test_the_crop_is_shown_before_a_run_and_is_what_the_run_takes(
     crop = " x ".join(map(str, view["crop"][2:]))
     assert shown == caption(canvas) == f"{crop} of {size} → {width} x {height}"
     assert "crop" not in canvas.prompt()["2"]["inputs"]
+    take_picture("CropAroundMask", folder="js/docs/images", clip=canvas.bring_to_view("2"))
     assert canvas.errors == []
 
 

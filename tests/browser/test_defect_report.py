@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from browser.api_graphs import open_graph
 from browser.canvas import Canvas
+from browser.conftest import TakePicture
 from PIL import Image, ImageDraw
 from support.server import ComfyServer
 
@@ -31,7 +32,9 @@ def marked(photo: Image.Image) -> Image.Image:
 
 
 @BOTH
-def test_a_row_shows_its_place(canvas: Canvas, server: ComfyServer, marked: Image.Image) -> None:
+def test_a_row_shows_its_place(
+    canvas: Canvas, server: ComfyServer, marked: Image.Image, take_picture: TakePicture
+) -> None:
     open_graph(canvas, GRAPH)
     canvas.set_widget("1", "image", server.upload(marked))
     (report,) = canvas.run().outputs["2"]["cleanplate_defects"]
@@ -59,6 +62,7 @@ def test_a_row_shows_its_place(canvas: Canvas, server: ComfyServer, marked: Imag
     mark.wait_for(state="detached")
     rows.last.focus()
     assert mark.count() == 1
+    take_picture("DefectDetect", folder="js/docs/images", clip=canvas.bring_to_view("2"))
     assert canvas.errors == []
 
 

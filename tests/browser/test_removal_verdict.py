@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from browser.api_graphs import open_graph
 from browser.canvas import Canvas
+from browser.conftest import TakePicture
 from PIL import Image
 from support.server import ComfyServer
 
@@ -30,7 +31,11 @@ GRAPH: dict[str, Any] = {
 @BOTH
 @pytest.mark.parametrize("outcome", ["passed", "failed"])
 def test_the_badge_tells_what_the_node_does(
-    canvas: Canvas, server: ComfyServer, masked_photo: Image.Image, outcome: str
+    canvas: Canvas,
+    server: ComfyServer,
+    masked_photo: Image.Image,
+    outcome: str,
+    take_picture: TakePicture,
 ) -> None:
     check = {**GRAPH["3"]["inputs"], "after": ["2", 0] if outcome == "passed" else ["1", 0]}
     open_graph(canvas, {**GRAPH, "3": {"class_type": "RemovalCheck", "inputs": check}})
@@ -41,4 +46,6 @@ def test_the_badge_tells_what_the_node_does(
     canvas.page.locator(f".cleanplate-verdict[data-outcome={outcome}]").wait_for()
     assert verdict["passed"] == (outcome == "passed")
     assert f"{verdict['score']:.2f}" in badge.inner_text()
+    if outcome == "failed":
+        take_picture("RemovalCheck", folder="js/docs/images", clip=canvas.bring_to_view("3"))
     assert canvas.errors == []

@@ -143,7 +143,7 @@ class FluxFillRefine(io.ComfyNode):
     ) -> io.NodeOutput:
         check_image(image)
         mask = check_mask(mask, image)
-        is_flux = _is_flux_fill(model)
+        is_flux = is_flux_fill(model)
         size = size_of(image)
         pixels, mask = _pad_to_latent(image[..., :3], mask)
 
@@ -200,7 +200,7 @@ class FluxFillRefine(io.ComfyNode):
         return io.NodeOutput(decoded, sampled.out(0), expand=graph.finalize())
 
 
-def _is_flux_fill(model: Any) -> bool:
+def is_flux_fill(model: Any) -> bool:
     """Whether a MODEL is Flux Fill, or else an SD or SDXL inpainting model.
 
     Raises:

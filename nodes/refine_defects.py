@@ -16,7 +16,7 @@ from ..cleanplate.defects.plan import Means, Repairs
 from ..cleanplate.defects.rounds import Settings, begin
 from ..cleanplate.faces.network import face_architecture
 from ..cleanplate.upscale.tiled import check_upscaler
-from .refine import _is_flux_fill
+from .refine import is_flux_fill
 from .refine_join import JOIN, RefineJoin, results
 from .refine_round import NODES as ROUND_NODES
 from .refine_round import ROUND, Tools
@@ -76,7 +76,7 @@ class RefineDefects(io.ComfyNode):
         check_image(image)
         _check_defects(defects, image)
         _check_models(removal_model, model, vae, clip, upscale_model, face_model)
-        is_flux = model is not None and _is_flux_fill(model)
+        is_flux = model is not None and is_flux_fill(model)
         tools = Tools(
             model=model,
             vae=vae,

@@ -30,6 +30,9 @@ class RemovalCheck(io.ComfyNode):
                 "pick seed",
                 "verify removal",
                 "object removal check",
+                "제거 검사",
+                "除去チェック",
+                "移除检查",
             ],
             inputs=[
                 io.Image.Input(

@@ -36,6 +36,9 @@ class CompareImages(io.ComfyNode):
                 "difference",
                 "ab test",
                 "what changed",
+                "비교",
+                "比較",
+                "对比",
             ],
             is_output_node=True,
             inputs=[

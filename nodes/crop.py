@@ -47,6 +47,11 @@ class CropAroundMask(io.ComfyNode):
                 "outpaint",
                 "video crop",
                 "one crop per object",
+                "마스크 자르기",
+                "인페인트 크롭",
+                "マスクで切り抜き",
+                "クロップ",
+                "按遮罩裁剪",
             ],
             inputs=[
                 io.Image.Input("image", tooltip="The picture or pictures to crop."),
@@ -211,7 +216,8 @@ def _further_settings() -> list[io.Input]:
             optional=True,
             advanced=True,
             tooltip="Resize the crop to this width, and show what gives it that aspect. 0 follows "
-            "from the height, or leaves the size as it is: Upscale To Model Res finds a good one.",
+            "from the height, or leaves the size as it is: Upscale to Model Resolution finds a "
+            "good one.",
         ),
         io.Int.Input(
             "height",

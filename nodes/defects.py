@@ -64,6 +64,12 @@ class DefectDetect(io.ComfyNode):
                 "yolo detector",
                 "bbox detector",
                 "find flaws",
+                "결함 감지",
+                "워터마크 감지",
+                "欠陥検出",
+                "透かし検出",
+                "缺陷检测",
+                "水印检测",
             ],
             is_output_node=True,
             inputs=[

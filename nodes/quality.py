@@ -80,6 +80,9 @@ class QualityScore(io.ComfyNode):
                 "clip score",
                 "aesthetic score",
                 "rate images",
+                "화질 평가",
+                "画質評価",
+                "画质评分",
             ],
             is_input_list=True,
             inputs=[
@@ -225,6 +228,9 @@ class PickBest(io.ComfyNode):
                 "sort images by score",
                 "select best image",
                 "auto pick",
+                "베스트 선택",
+                "ベスト選択",
+                "选择最佳",
             ],
             is_input_list=True,
             inputs=[

@@ -39,6 +39,9 @@ class FluxFillRefine(io.ComfyNode):
                 "refine",
                 "differential diffusion",
                 "sd inpainting",
+                "인페인팅",
+                "インペイント",
+                "局部重绘",
             ],
             enable_expand=True,
             inputs=[

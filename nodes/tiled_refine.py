@@ -46,6 +46,9 @@ class TiledRefine(io.ComfyNode):
                 "tiled ksampler",
                 "add detail",
                 "hires fix",
+                "디테일 추가",
+                "ディテール追加",
+                "增加细节",
             ],
             inputs=[
                 io.Image.Input("image", tooltip="The picture at its final size."),

@@ -32,6 +32,9 @@ class UpscaleToModelRes(io.ComfyNode):
                 "upscale crop",
                 "multiple of 16",
                 "model resolution",
+                "모델 해상도",
+                "モデル解像度",
+                "模型分辨率",
             ],
             inputs=[
                 io.Image.Input("image", tooltip="Usually the crop of CropAroundMask."),

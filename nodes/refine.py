@@ -152,7 +152,9 @@ class FluxFillRefine(io.ComfyNode):
 
         # Values rather than links are handed on, so that a list of crops becomes one run for each.
         graph = GraphBuilder()
-        if says_empty(mask):
+        if denoise == 0:
+            say("denoise is 0: the image passes through unchanged.")
+        if denoise == 0 or says_empty(mask):
             encoded = graph.node("VAEEncode", "encode", pixels=pixels, vae=vae)
             return io.NodeOutput(image, encoded.out(0), expand=graph.finalize())
 

@@ -259,6 +259,16 @@ def test_too_few_steps_for_a_denoise_are_said(comfy, steps, denoise, enough):
     assert all(f"at least {enough} steps" in text for text in said)
 
 
+def test_nothing_is_refined_at_denoise_0(comfy):
+    image, mask = picture(64, 64), mask_of((16, 16, 20, 20), height=64, width=64)
+    graph = refine_graph(comfy, image, mask, denoise=0.0)
+    run = comfy.execute_graph(graph, want=["refine"]).check()
+    refined, latent = run.results["refine"]
+    assert torch.equal(refined, image)
+    assert latent["samples"].shape == (1, 16, 8, 8)
+    assert any("denoise is 0" in text for _, text in run.texts)
+
+
 def test_flux_ignores_cfg_and_negative(comfy):
     graph = refine_graph(comfy, picture(64, 64), mask_of((16, 16, 20, 20), height=64, width=64))
     first = comfy.execute_graph(graph, want=["refine"]).check().results["refine"][0]

@@ -76,7 +76,7 @@ class Sampler:
             0.5 * sqrt(max(0.0, (r / k) ** 2 - 1)) for r, k in zip(reach, blocks, strict=True)
         ]
         if any(sigmas):
-            taps = [2 * ceil(4 * sigma) + 1 for sigma in sigmas]
+            taps = [2 * ceil(3 * sigma) + 1 for sigma in sigmas]
             at_least = [max(sigma, 1e-6) for sigma in sigmas]
             small = cv2.GaussianBlur(
                 small, taps, at_least[0], sigmaY=at_least[1], borderType=cv2.BORDER_REPLICATE

@@ -189,13 +189,28 @@ class Canvas:
                 app.canvas.ds.scale = 1;
                 app.canvas.ds.offset = [80, 140];  // below the menu
                 app.canvas.setDirty(true, true);
-                app.canvas.selectNode(node);
                 return `${node.id}`;
             }""",
             kind,
         )
-        self.page.get_by_test_id("info-button").wait_for()
+        button = """document.querySelector("[data-testid='info-button']")"""
+        self.select_until(node, f"{button} && node.getBounding()[2] > 0")
         return node
+
+    def select_until(self, node: str, condition: str) -> None:
+        """Select a node, and again if the page drops the selection, until something holds.
+
+        On a slow machine it does so while it opens, or opens a panel.
+        """
+        self.page.wait_for_function(
+            f"""id => {{
+                const node = app.graph.getNodeById(id);
+                if (!app.canvas.selectedItems.has(node)) app.canvas.selectNode(node);
+                return {condition};
+            }}""",
+            arg=node,
+            polling=250,
+        )
 
     def bring_to_view(self, node: str) -> dict[str, float]:
         """Show a node alone and whole, for a picture; where it is then, as `place_of`."""

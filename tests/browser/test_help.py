@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from browser.canvas import Canvas
 from browser.conftest import TakePicture
@@ -26,10 +28,11 @@ def test_every_node_can_be_seen_for_its_help_page(
 @pytest.mark.parametrize("renderer", ["classic", "vue"], indirect=True)
 def test_every_node_has_a_help_page_with_a_picture(canvas: Canvas) -> None:
     for path in PAGES:
-        canvas.new_node(path.stem)
+        node = canvas.new_node(path.stem)
         canvas.page.get_by_test_id("info-button").click()
         heading = path.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ")
-        canvas.page.get_by_role("heading", name=heading, exact=True).wait_for()
+        shown = f"(shown) => shown.textContent.trim() === {json.dumps(heading)}"
+        canvas.select_until(node, f"[...document.querySelectorAll('h1')].some({shown})")
         canvas.page.wait_for_function(
             """name => [...document.querySelectorAll("img")]
                 .some((shown) => shown.src.endsWith(`/docs/images/${name}.jpg`)

@@ -4,8 +4,9 @@ All of scikit-image's that are clean (moon is enlarged, cell out of focus, clock
 immunohistochemistry the blocks of a JPEG from column 5, row 3) and stored without loss, or large
 enough to shrink by 2; and those of a folder, by these names: pictures of the Debian packages
 mate-backgrounds, lomiri-wallpapers-16.04, lomiri-wallpapers-20.04 and opencv-doc (less drawings;
-Storm, which shows motion; and free_by_Peter_Nerlich, a fifth of which is burnt out), china and flower of scikit-learn, grace_hopper of matplotlib,
-portraits and multiface of facenet-pytorch. Any other file counts for scoring.
+Storm, which shows motion; and free_by_Peter_Nerlich, a fifth of which is burnt out), china and
+flower of scikit-learn, grace_hopper of matplotlib, portraits and multiface of facenet-pytorch. Any
+other file counts for scoring.
 """
 
 from __future__ import annotations

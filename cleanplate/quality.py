@@ -8,7 +8,7 @@ from math import prod
 
 from torch import Tensor
 
-from .defects.compression import CompressionSettings, corner_cross
+from .defects.compression import CompressionSettings, corner_cross, count_blocks
 from .defects.exposure import measure_light
 from .defects.luma import Plane, luma
 from .defects.noise import evidence, grain
@@ -140,8 +140,7 @@ def _noise(plane: Plane) -> Part:
 
 
 def _compression(plane: Plane) -> Part:
-    blocks = (plane.shape[0] - 1) // 8 * ((plane.shape[1] - 1) // 8)
-    if blocks < CompressionSettings().least_blocks:
+    if count_blocks(plane.shape) < CompressionSettings().least_blocks:
         return Part("compression", 1.0, "too small for blocks")
     ratio, _ = corner_cross(plane)
     return Part("compression", _falling(ratio - 1, 1), f"blocks at {ratio:.2f}")

@@ -85,9 +85,17 @@ class Ranking:
     scores: tuple[float, ...]
 
     def __str__(self) -> str:
-        """One line for each picture, the best first; pictures are counted from 1."""
+        """One line for each picture with its score, see `lines`."""
+        return self.lines([f"{score:.4g}" for score in self.scores])
+
+    def lines(self, texts: Sequence[object]) -> str:
+        """One line for each picture, the best first; pictures are counted from 1.
+
+        Args:
+            texts: what to say of each, by the number of the picture.
+        """
         return "\n".join(
-            f"{place}. image {number + 1}: {self.scores[number]:.4g}"
+            f"{place}. image {number + 1}: {texts[number]}"
             for place, number in enumerate(self.order, 1)
         )
 

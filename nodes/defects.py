@@ -28,6 +28,7 @@ from ..cleanplate.defects.inspection import (
 )
 from ..cleanplate.defects.report import Limits, as_json
 from ..cleanplate.defects.yolo import parse_classes
+from ..cleanplate.geometry import Size
 from .defect_choice import DefectPrompt, SelectDefect
 from .defect_detectors import (
     BY_LABEL,
@@ -169,15 +170,20 @@ class DefectDetect(io.ComfyNode):
         found = inspect(image, detection, given=given, step=progress_steps())
         say(summary(found))
         preview = _drawn(image, found)
+        told = reports(found)
         return io.NodeOutput(
             found,
             finished(masks_of(found, whole=widgets.paint_whole)),
             boxes_of(found),
-            as_json(reports(found)),
+            as_json(told),
             found.count,
             found.passed is True,
             finished(preview),
-            ui={"cleanplate_defects": _rows(found, ui.PreviewImage(_reduced(preview), cls=cls))},
+            ui={
+                "cleanplate_defects": _rows(
+                    found.size, told, ui.PreviewImage(_reduced(preview), cls=cls)
+                )
+            },
         )
 
 
@@ -205,13 +211,15 @@ def _reduced(pictures: Tensor) -> Tensor:
     return reduced.clamp_(0, 1)
 
 
-def _rows(found: Defects, shown: ui.PreviewImage) -> list[dict[str, Any]]:
+def _rows(
+    size: Size, told: Sequence[dict[str, Any]], shown: ui.PreviewImage
+) -> list[dict[str, Any]]:
     """For js/defect_report.js: each picture's file, size and defects; boxes in its pixels."""
     return [
         {
             "picture": picture,
-            "width": found.size.width,
-            "height": found.size.height,
+            "width": size.width,
+            "height": size.height,
             "passed": report["passed"],
             "defects": [
                 {
@@ -223,7 +231,7 @@ def _rows(found: Defects, shown: ui.PreviewImage) -> list[dict[str, Any]]:
             "failures": report["failures"],
             "notes": report["notes"],
         }
-        for report, picture in zip(reports(found), shown.as_dict()["images"], strict=True)
+        for report, picture in zip(told, shown.as_dict()["images"], strict=True)
     ]
 
 

@@ -285,11 +285,7 @@ class PickBest(io.ComfyNode):
         if scores is None:
             judged = _judged(pictures, WANTED_SIDE, progress_steps())
             ranking = rank([quality.score for quality in judged], len(pictures))
-            lines = str(ranking).splitlines()
-            text = "\n".join(
-                f"{line.split(': ')[0]}: {judged[number]}"
-                for line, number in zip(lines, ranking.order, strict=True)
-            )
+            text = ranking.lines(judged)
         else:
             ranking = rank(numbers_of(scores), len(pictures), lowest=prefer[0] == _LOWEST)
             text = str(ranking)

@@ -13,7 +13,7 @@ from server import PromptServer
 from torch import Tensor
 
 from ..cleanplate.checks import size_of
-from ..cleanplate.defects.inspection import inspect
+from ..cleanplate.defects.inspection import box_entry, inspect
 from ..cleanplate.defects.plan import FILL, REFINE, REMOVE, RESTORE, Repair
 from ..cleanplate.defects.rounds import Progress, judge, take_back
 from ..cleanplate.defects.rounds_report import say_round
@@ -260,8 +260,7 @@ class _Builder:
         }
         box = repair.defect.box
         if repair.defect.kind in _FACES and box is not None:
-            sides = {"x": box.x, "y": box.y, "width": box.width, "height": box.height}
-            inputs["boxes"] = [[{**sides, "label": "face", "score": repair.defect.score}]]
+            inputs["boxes"] = [[{**box_entry(repair.defect, box), "label": "face"}]]
         return self._graph.node(RESTORE, f"restore_{number}", **inputs).out(0)
 
     def _prompt(self, text: str) -> Link:

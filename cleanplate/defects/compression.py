@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -50,8 +51,7 @@ def find_compression(
         image: ``[H, W, 3 or 4]`` in 0..1.
         settings: when it counts.
     """
-    height, width = image.shape[:2]
-    if (height - 1) // _BLOCK * ((width - 1) // _BLOCK) < settings.least_blocks:
+    if count_blocks(image.shape) < settings.least_blocks:
         return []
     ratio, (row, column) = corner_cross(luma(image))
     score = settings.ratio.score(ratio)
@@ -63,6 +63,12 @@ def find_compression(
         f"{ratio:.2f} times the steps elsewhere"
     )
     return [Defect(entry.name, score, entry.severity(ratio), "compression", reason)]
+
+
+def count_blocks(shape: Sequence[int]) -> int:
+    """How many whole blocks ``[H, W, ...]`` holds, wherever their grid begins."""
+    height, width = shape[:2]
+    return (height - 1) // _BLOCK * ((width - 1) // _BLOCK)
 
 
 def corner_cross(plane: Plane) -> tuple[float, tuple[int, int]]:

@@ -14,7 +14,7 @@ from ..geometry import Box, Size
 from .boxes import bounded
 from .catalogue import kind
 from .defect import Defect
-from .detect import Failure, Scan
+from .detect import Failure
 
 MOST = 100
 """Defects that a report lists."""
@@ -184,11 +184,6 @@ def describe(
 def as_json(reports: Sequence[dict[str, Any]]) -> str:
     """Reports, one for each image, as JSON text; the same findings give the same text."""
     return json.dumps(list(reports), indent=2, ensure_ascii=False, allow_nan=False)
-
-
-def report_image(found: Scan, size: Size, limits: Limits = Limits()) -> dict[str, Any]:
-    """Select and describe what detectors said about one image."""
-    return describe(select(found.defects, size, limits), found.failures, size, limits)
 
 
 def _entry(defect: Defect) -> dict[str, Any]:

@@ -14,13 +14,13 @@ from cleanplate.defects.report import (
     describe,
     negative_prompt,
     positive_prompt,
-    report_image,
     select,
     union_mask,
 )
 from cleanplate.geometry import Box, Size
 
 SIZE = Size(100, 80)
+ALL = Limits()
 IMAGE = torch.zeros(80, 100, 3)
 
 
@@ -30,6 +30,10 @@ def defect(kind="spot", score=0.8, severity=0.5, box=None, mask=None, reason="wh
 
 def finds(*found):
     return lambda image: found
+
+
+def report_image(found, size, limits=ALL):
+    return describe(select(found.defects, size, limits), found.failures, size, limits)
 
 
 # scan ---------------------------------------------------------------------------------------------

@@ -18,8 +18,7 @@
  */
 
 import { filled } from "./crop_words.js";
-
-const NAMESPACE = "http://www.w3.org/2000/svg";
+import { shape } from "./dom.js";
 
 /**
  * Draws a crop. Everything lies in one coordinate system, that of the image's pixels.
@@ -98,16 +97,4 @@ function placed([x, y, width, height]) {
  */
 function rectangle(name, box) {
     return shape("rect", { class: name, ...placed(box) });
-}
-
-/**
- * @template {keyof SVGElementTagNameMap} K
- * @param {K} tag
- * @param {Record<string, string>} attributes
- * @returns {SVGElementTagNameMap[K]}
- */
-function shape(tag, attributes) {
-    const made = document.createElementNS(NAMESPACE, tag);
-    for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-    return made;
 }

@@ -2,7 +2,7 @@
 
 import { caption, draw } from "./crop_drawing.js";
 import { filled } from "./crop_words.js";
-import { element } from "./dom.js";
+import { element, signButton } from "./dom.js";
 
 /**
  * @typedef {import("./crop_drawing.js").CropView} CropView
@@ -22,8 +22,8 @@ export class CropPanel {
         this.at = 0;
         this.stage = element("div", { class: "cc-stage" });
         this.text = element("div", { class: "cc-caption", role: "status" });
-        this.previous = this.#button("‹", words.previous, -1);
-        this.next = this.#button("›", words.next, 1);
+        this.previous = signButton("‹", words.previous, () => this.#leaf(-1));
+        this.next = signButton("›", words.next, () => this.#leaf(1));
         const bar = element("div", { class: "cc-bar" }, this.previous, this.text, this.next);
         this.element = element("div", { class: "cleanplate-crop" }, this.stage, bar);
         this.say("");
@@ -66,17 +66,9 @@ export class CropPanel {
         this.stage.replaceChildren(drawing);
     }
 
-    /**
-     * @param {string} sign
-     * @param {string} label
-     * @param {number} by
-     */
-    #button(sign, label, by) {
-        const made = element("button", { type: "button", "aria-label": label, title: label }, sign);
-        made.addEventListener("click", () => {
-            this.at = (this.at + by + this.views.length) % this.views.length;
-            this.#draw();
-        });
-        return made;
+    /** @param {number} by */
+    #leaf(by) {
+        this.at = (this.at + by + this.views.length) % this.views.length;
+        this.#draw();
     }
 }

@@ -18,9 +18,7 @@
  * @property {Defect[]} defects
  */
 
-import { element } from "./dom.js";
-
-const NAMESPACE = "http://www.w3.org/2000/svg";
+import { element, shape, signButton } from "./dom.js";
 
 export class DefectPanel {
     /**
@@ -36,8 +34,8 @@ export class DefectPanel {
         this.stage = element("div", { class: "cd-stage" });
         this.list = element("ul", { class: "cd-list" });
         this.text = element("span", { class: "cd-text", role: "status" }, words.waiting);
-        this.previous = this.#button("‹", words.previous, -1);
-        this.next = this.#button("›", words.next, 1);
+        this.previous = signButton("‹", words.previous, () => this.#leaf(-1));
+        this.next = signButton("›", words.next, () => this.#leaf(1));
         this.bar = element("div", { class: "cd-bar" }, this.previous, this.text, this.next);
         this.element = element(
             "div",
@@ -105,29 +103,9 @@ export class DefectPanel {
         return row;
     }
 
-    /**
-     * @param {string} sign
-     * @param {string} label
-     * @param {number} by
-     */
-    #button(sign, label, by) {
-        const made = element("button", { type: "button", "aria-label": label, title: label }, sign);
-        made.addEventListener("click", () => {
-            this.at = (this.at + by + this.pictures.length) % this.pictures.length;
-            this.#draw();
-        });
-        return made;
+    /** @param {number} by */
+    #leaf(by) {
+        this.at = (this.at + by + this.pictures.length) % this.pictures.length;
+        this.#draw();
     }
-}
-
-/**
- * @template {keyof SVGElementTagNameMap} K
- * @param {K} tag
- * @param {Record<string, string>} attributes
- * @returns {SVGElementTagNameMap[K]}
- */
-function shape(tag, attributes) {
-    const made = document.createElementNS(NAMESPACE, tag);
-    for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-    return made;
 }

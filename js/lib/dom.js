@@ -6,6 +6,8 @@
  * itself. The files beside this folder, one for each widget, tell ComfyUI of them.
  */
 
+const NAMESPACE = "http://www.w3.org/2000/svg";
+
 /**
  * Makes an element.
  *
@@ -19,6 +21,33 @@ export function element(tag, attributes = {}, ...children) {
     const made = document.createElement(tag);
     for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
     made.append(...children);
+    return made;
+}
+
+/**
+ * Makes an element of a drawing.
+ *
+ * @template {keyof SVGElementTagNameMap} K
+ * @param {K} tag
+ * @param {Record<string, string>} attributes
+ * @returns {SVGElementTagNameMap[K]}
+ */
+export function shape(tag, attributes) {
+    const made = document.createElementNS(NAMESPACE, tag);
+    for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+    return made;
+}
+
+/**
+ * Makes a button that shows a sign and has a name.
+ *
+ * @param {string} sign
+ * @param {string} label
+ * @param {() => void} press
+ */
+export function signButton(sign, label, press) {
+    const made = element("button", { type: "button", "aria-label": label, title: label }, sign);
+    made.addEventListener("click", press);
     return made;
 }
 

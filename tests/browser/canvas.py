@@ -372,13 +372,10 @@ class Canvas:
         )
         self.page.evaluate("id => app.canvas.selectNode(app.graph.getNodeById(id))", node)
         self.command("Comfy.MaskEditor.OpenMaskEditor")
+        # The editor shows the picture before it listens to the pointer, and then moves it.
+        self._dialog.get_by_test_id("pointer-zone").wait_for()
         picture = self._dialog.locator("#maskEditorCanvasContainer")
-        picture.wait_for()
-        self.page.wait_for_function(
-            """() => [...document.querySelectorAll("#maskEditorCanvasContainer canvas")]
-                .some((layer) => layer.width > 1
-                    && layer.getContext("2d").getImageData(0, 0, 1, 1).data[3] > 0)"""
-        )
+        picture.element_handle().wait_for_element_state("stable")
         box = picture.bounding_box()
         assert box is not None
         mouse = self.page.mouse
@@ -388,6 +385,14 @@ class Canvas:
         for corner in corners[1:]:
             mouse.move(*corner, steps=20)
         mouse.up()
+        self.page.wait_for_function(
+            """() => {
+                const layers = document.querySelectorAll("#maskEditorCanvasContainer canvas");
+                const mask = layers[2].getContext("2d");
+                const { width, height } = layers[2];
+                return mask.getImageData(0, 0, width, height).data.some((value) => value > 0);
+            }"""
+        )
         if before_saving:
             before_saving()
         self._dialog.locator("button", has_text="Save").click()

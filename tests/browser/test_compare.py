@@ -122,6 +122,13 @@ class Comparison:
     def picture(self) -> Image.Image:
         """What is seen in place of the pictures."""
         page = self.canvas.page
+        page.evaluate(
+            """async () => {
+                const images = [...document.querySelectorAll(".cp-world img")];
+                await Promise.all(images.map((image) => image.decode()));
+                for (let frame = 0; frame < 2; frame++) await new Promise(requestAnimationFrame);
+            }"""
+        )
         box = page.locator(".cp-before img").bounding_box()
         shown = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
         left, top = round(box["x"]), round(box["y"])
@@ -179,9 +186,12 @@ def test_the_slider_and_the_place_that_is_looked_at(
 
     whole = comparison.views
     graph_scale = canvas.page.evaluate("app.canvas.ds.scale")
+    fitted = comparison.style(".cp-world >> nth=0", "transform")
     comparison.hover(0.7, 0.4)
     canvas.page.mouse.wheel(0, -400)
-    canvas.page.wait_for_timeout(100)
+    canvas.page.wait_for_function(
+        "fitted => document.querySelector('.cp-world').style.transform !== fitted", arg=fitted
+    )
     near = comparison.views
     assert near[0] == near[1]
     assert near[0][2] > 1.5 * whole[0][2]
@@ -242,7 +252,6 @@ def test_the_difference_shows_the_masked_part_only(
     comparison.canvas.page.wait_for_function(
         "() => document.querySelector('.cp-verdict').textContent.includes('255')"
     )
-    comparison.canvas.page.wait_for_timeout(200)
     seen = np.asarray(comparison.picture()).max(axis=2)
     assert np.median(seen[outside]) > 100  # all of this pair differs
     comparison.press("m", "m")  # only inside

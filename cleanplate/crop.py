@@ -16,7 +16,7 @@ from .checks import check_finite, check_image, check_mask, in_range, size_of
 from .crop_plan import CropPlan, Marked, OnePer, plan_crops
 from .framing import Frame
 from .geometry import Box, Size
-from .memory import empty, zeros
+from .memory import copy_of, empty, zeros
 from .stitch import Stitch
 from .upscale.resize import resize, resize_mask
 from .weights import grow_and_feather
@@ -252,14 +252,14 @@ class _Job:
         )
         pixels = self._pixels(first, boxes, crop_size)
         if any(view.changing for view in views) and _share_memory(pixels, self.image):
-            pixels = pixels.clone(memory_format=torch.contiguous_format)
+            pixels = copy_of(pixels)
         every = (len(boxes), -1, -1)
         return Crop(
             stitch,
-            image=pixels.contiguous(),
+            image=pixels if pixels.is_contiguous() else copy_of(pixels),
             mask=grown.expand(every),
             painted=painted.expand(every),
-            blend=resize_mask(alpha, crop_size).expand(every),
+            blend=_resized(alpha, crop_size).expand(every),
             plan=plan,
         )
 
@@ -305,12 +305,25 @@ class _Job:
             found = empty(shape, image.dtype, image.device)
             for i, box in enumerate(boxes):
                 found[i] = self._shown(image[i : i + 1], box, size)[0]
-        check_finite(found)
         return found
 
     def _shown(self, image: Tensor, box: Box, size: Size) -> Tensor:
         part = cut(image, box, self.settings.outside)
-        return part if box.size == size else resize(part, size).clamp_(0, 1)
+        shown = part if box.size == size else resize(part, size)
+        # A resize spreads NaN, so either tells.
+        check_finite(min(part, shown, key=Tensor.numel))
+        return part if shown is part else shown.clamp_(0, 1)
+
+
+def _resized(planes: Tensor, size: Size) -> Tensor:
+    """Masks ``[B, H, W]`` at another size; the same tensor when it does not change."""
+    if size_of(planes) == size:
+        return planes
+    result = empty((len(planes), size.height, size.width), torch.float32, planes.device)
+    # One at a time, so that what torch computes them in stays in the cache.
+    for i in range(len(planes)):
+        result[i] = resize_mask(planes[i : i + 1], size)[0]
+    return result
 
 
 def _share_memory(a: Tensor, b: Tensor) -> bool:

@@ -21,13 +21,18 @@ leave the processor's cache. A GPU would rather have many."""
 def empty(shape: Sequence[int], dtype: torch.dtype, device: torch.device) -> Tensor:
     """A tensor of any content.
 
-    In main memory, NumPy asks the system for large pages from 4 MiB on, which torch does not: to
-    write a fresh tensor then takes a third of the time.
+    In main memory, NumPy asks the system for large pages from 4 MiB on (``MADV_HUGEPAGE``, in its
+    ``alloc.c``), which torch does not: to write a fresh tensor then takes a third of the time.
     """
     count = int(np.prod(shape))
     if device.type != "cpu" or dtype not in _NUMPY or count < _LARGE:
         return torch.empty(tuple(shape), dtype=dtype, device=device)
     return torch.from_numpy(np.empty(shape, _NUMPY[dtype]))
+
+
+def copy_of(tensor: Tensor) -> Tensor:
+    """A contiguous copy, in memory of `empty`."""
+    return empty(tensor.shape, tensor.dtype, tensor.device).copy_(tensor)
 
 
 def zeros(shape: Sequence[int], device: torch.device) -> Tensor:

@@ -162,8 +162,10 @@ def peak(work: Callable[[], object]) -> tuple[object, int]:
 
 def measure(args: argparse.Namespace) -> dict[str, float]:
     torch.set_num_threads(args.threads)
-    # Freed blocks go back to the system, so that a peak does not hide in them.
-    ctypes.CDLL(None).mallopt(-3, 1 << 17)
+    if args.memory:
+        # Freed blocks go back to the system, so that a peak does not hide in them. Times are taken
+        # without: in ComfyUI's process, too, they are used again.
+        ctypes.CDLL(None).mallopt(-3, 1 << 17)
     job: Job
     if args.one.startswith("ours"):
         job = ours("none" if "plain" in args.one else "smooth field")

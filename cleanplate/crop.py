@@ -310,7 +310,7 @@ class _Job:
     def _shown(self, image: Tensor, box: Box, size: Size) -> Tensor:
         part = cut(image, box, self.settings.outside)
         shown = part if box.size == size else resize(part, size)
-        # A resize spreads NaN, so either tells.
+        # A resize spreads NaN, so the smaller of both tells as much.
         check_finite(min(part, shown, key=Tensor.numel))
         return part if shown is part else shown.clamp_(0, 1)
 

@@ -177,6 +177,15 @@ def test_nan_that_no_crop_shows_stays_where_it_is():
         crop_around_mask(image, large_mask())
 
 
+@pytest.mark.parametrize("side", [24, 400])
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_what_a_resized_crop_shows_must_be_finite(bad, side):
+    image = scene()
+    image[0, 100, 120, 1] = bad
+    with pytest.raises(ValueError, match="NaN or infinite values"):
+        crop_around_mask(image, large_mask(), CropSettings(width=side, height=side))
+
+
 @pytest.mark.parametrize(("name", "value"), [("seam", "sewn"), ("colour", "pink")])
 def test_unknown_modes_are_refused(name, value):
     stitch, crop, _ = crop_around_mask(scene(), large_mask())

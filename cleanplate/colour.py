@@ -238,7 +238,8 @@ class Correction:
     """Inverts ``changed = original + offset + gain (original - centre) + field``.
 
     Attributes:
-        factor: what colours are multiplied with; None for 1.
+        factor: what colours are multiplied with, ``[3 w]``; ``[n, 3 w]``, as `added`, where it
+            varies over the rows; None for 1.
         added: what is then added, ``[n, 3 w]``: at every eighth row, for it varies slowly.
         between: how much each row takes of which of them, ``[h, n]``.
         bounded: the gain's part where it is not believed for all tones; None where it is.
@@ -280,23 +281,32 @@ class Correction:
         between = (1 - (at - torch.arange(count)).abs()).clamp(min=0).to(like)
         last = rows.start + (count - 1) * _STEP + 1
         down, right = shift.waves(slice(rows.start, last), columns, size)
-        bent = torch.einsum("cij,xj->ixc", shift.field, right)
-        field = down[::_STEP].to(like) @ bent.flatten(1).to(like)
-        field.clamp_(*(row(bound) for bound in shift.bounds)).add_(row(shift.offset))
+        down = down[::_STEP].to(like)
 
-        slope = shift.gain / (1 + shift.gain)
-        start = -slope * shift.centre
-        least, most = (shift.tones * shift.gain).aminmax(dim=0)
+        def plane(weights: Tensor, bounds: Tensor) -> Tensor:
+            bent = torch.einsum("cij,xj->ixc", weights, right)
+            values = down @ bent.flatten(1).to(like)
+            return values.clamp_(*(row(bound) for bound in bounds))
+
+        field = plane(shift.field, shift.bounds).add_(row(shift.offset))
+        gain = row(shift.gain)
+        if shift.gain_field.any():
+            gain = plane(shift.gain_field, shift.gain_bounds).add_(gain)
+        slope = gain / (1 + gain)
+        start = -slope * row(shift.centre)
+        ends = [gain * row(tone) for tone in shift.tones]
+        least, most = torch.minimum(*ends), torch.maximum(*ends)
         # What would be taken away at black and white.
-        low, high = shift.bounds + shift.offset
-        ends = torch.stack(
-            [start + slope * (tone - bent) for tone in (0, 1) for bent in (low, high)]
-        )
-        if (ends < least).any() or (ends > most).any():
-            bounded = _Bounded(row(slope), row(start), row(least), row(most), strength)
+        taken = [
+            torch.addcmul(start, tone - row(bound), slope)
+            for tone in (0, 1)
+            for bound in shift.bounds + shift.offset
+        ]
+        if any(bool((end < least).any() or (end > most).any()) for end in taken):
+            bounded = _Bounded(slope, start, least, most, strength)
             return cls(None, field, between, bounded)
-        factor = row(1 - strength * slope) if slope.any() else None
-        added = field.mul_(row(slope - 1)).sub_(row(start)).mul_(strength)
+        factor = 1 - strength * slope if slope.any() else None
+        added = field.mul_(slope - 1).sub_(start).mul_(strength)
         return cls(factor, added, between, None)
 
     def undo(self, changed: Tensor, top: int) -> None:
@@ -304,12 +314,18 @@ class Correction:
         lines = changed.view(len(changed), -1)
         first, last = top // _STEP, -(-(top + len(lines) - 1) // _STEP) + 1
         between, added = self.between[top : top + len(lines), first:last], self.added[first:last]
+        rows = slice(first, last)
         if self.bounded is not None:
-            self.bounded.undo(lines, between @ added)
+            self.bounded.undo(lines, between @ added, between, rows)
             return
         if self.factor is not None:
-            lines.mul_(self.factor)
+            lines.mul_(_mixed(self.factor, between, rows))
         lines.addmm_(between, added)
+
+
+def _mixed(values: Tensor, between: Tensor, rows: slice) -> Tensor:
+    """What each row takes of values that vary over the rows ``[n, 3 w]``, or do not ``[3 w]``."""
+    return values if values.ndim == 1 else between @ values[rows]
 
 
 @dataclass(frozen=True, eq=False)
@@ -325,7 +341,9 @@ class _Bounded:
     most: Tensor
     strength: float
 
-    def undo(self, lines: Tensor, field: Tensor) -> None:
+    def undo(self, lines: Tensor, field: Tensor, between: Tensor, rows: slice) -> None:
         """Take it, and the field, from rows of colours ``[n, 3 w]``, in place."""
-        tone = torch.addcmul(self.start, lines - field, self.slope)
-        lines.sub_(tone.clamp_(self.least, self.most).add_(field), alpha=self.strength)
+        parts = (self.start, self.slope, self.least, self.most)
+        start, slope, least, most = (_mixed(part, between, rows) for part in parts)
+        tone = torch.addcmul(start, lines - field, slope)
+        lines.sub_(tone.clamp_(least, most).add_(field), alpha=self.strength)

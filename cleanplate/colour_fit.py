@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from math import pi
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-Array = NDArray[np.floating[Any]]
-
-_ROUNDS = 12
-_HUBER_ROUNDS = 4
-# As a part of its standard error: what moves no coefficient farther ends the rounds.
-_SETTLED = 0.02
-# The usual constants of robust statistics: 95 % efficient on normal noise.
-_HUBER = 1.345
-_TUKEY = 4.685
-_MAD = 1.4826
+from .colour_regress import Array, Found, at_least, regress
 
 # Half waves of the field along the longer side, and how fast its prior falls with their number.
 _WAVES = 5
@@ -30,6 +20,8 @@ _SMOOTHNESS = 1.5
 # these: they stand for what is wrong with the model, which the scatter of the cells does not show.
 _CHANCE = 4.0
 _GAIN_FLOOR = 0.006
+_LEAST_GAIN_FLOOR = 0.0005
+_OTHER = 0.1
 _OFFSET_FLOOR = 0.15 / 255
 _FIELD_FLOOR = 0.4 / 255
 
@@ -38,10 +30,12 @@ _FIELD_FLOOR = 0.4 / 255
 _LEAK = 0.2
 _CUT = 3.0
 _SHARED = 64.0
-_LEAST_SPREAD = 1e-8
 # Of several explanations the simplest that leaves little more than the best one.
 _AS_GOOD = 1.05
 _UNSEEN = 0.05 / 255
+# Up to how many half waves, down and across, a gain varies over the crop.
+_GAIN_WAVES = 2
+_LEAST_GAIN = -0.5
 # A gain is believed for tones so many times the ring's range beyond it.
 _REACH = 2.0
 
@@ -82,6 +76,8 @@ class Shift:
         tones: least and greatest ``original - centre`` for which the gain is believed, ``[2, 3]``.
         field: ``[3, I, J]``, weights of products of cosines, see `waves`.
         bounds: least and greatest value of the field on the ring, ``[2, 3]``.
+        gain_field: as `field`, what is added to the gain where that varies over the crop, too.
+        gain_bounds: as `bounds`.
     """
 
     gain: Tensor
@@ -90,6 +86,8 @@ class Shift:
     tones: Tensor
     field: Tensor
     bounds: Tensor
+    gain_field: Tensor
+    gain_bounds: Tensor
 
     def waves(self, rows: slice, columns: slice, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
         """Cosines at pixel centres of a part of a crop, ``[h, I]`` and ``[w, J]``."""
@@ -120,7 +118,7 @@ def fit(cells: Cells, *, field: bool) -> Shift | None:
     """
     counted, shift = cells.weight, cells.shift
     used = counted > 0
-    total = _at_least(counted.sum(axis=1, keepdims=True))
+    total = at_least(counted.sum(axis=1, keepdims=True))
     if ((counted * np.abs(shift)).sum(axis=1, keepdims=True) <= _UNSEEN * total).all():
         return None
     centre = (cells.original * counted).sum(axis=1, keepdims=True) / total
@@ -131,24 +129,27 @@ def fit(cells: Cells, *, field: bool) -> Shift | None:
     # Few pixels scatter little by chance, so part of a cell's variance is that of all.
     power = counted * cells.variance
     shared = power.sum(axis=1, keepdims=True) / total
-    noise = (power + _SHARED * shared) / (counted + _SHARED) / _at_least(counted) + cut**2
+    noise = (power + _SHARED * shared) / (counted + _SHARED) / at_least(counted) + cut**2
 
     basis, stiffness, orders = _basis(cells.place, cells.size)
     # The field is always in the fit: left out, it would be taken for a gain.
-    found = _regress(tone, basis, stiffness, shift, noise, used)
-    total = _at_least(found.weight.sum(axis=1))
+    found = regress(tone, basis, (stiffness,), shift, noise, used)
+    total = at_least(found.weight.sum(axis=1))
     bias = ((found.weight * cut).sum(axis=1) / total) ** 2
     tone = tone - found.middle[:, :1]
     contrast = (found.weight * tone**2).sum(axis=1) / total
-    doubt = _GAIN_FLOOR**2 + bias / _at_least(contrast)
-    seen, variance = found.mean[:, 1], found.covariance[:, 1, 1] + doubt
+    seen = found.mean[:, 1]
+    texture = np.maximum((cells.texture * counted).sum(axis=1), 1e-9)
+    detail = (cells.covariance * counted).sum(axis=1) / texture
+    # Where detail has the same gain, and no other change, nothing is wrong with the model.
+    other = (detail - seen) ** 2 + np.maximum(power.sum(axis=1) / texture - detail**2, 0)
+    floor = np.minimum(_LEAST_GAIN_FLOOR + _OTHER * np.sqrt(other), _GAIN_FLOOR)
+    variance = found.covariance[:, 1, 1] + floor**2 + bias / at_least(contrast)
     # Sharpening and blur are a gain of fine detail, some of which leaks into the cells' means. It
     # must not be taken for a field either.
-    texture = (cells.texture * counted).sum(axis=1)
-    detail = (cells.covariance * counted).sum(axis=1) / np.maximum(texture, 1e-9)
     leak = _LEAK * np.maximum(detail * np.sign(seen) - np.abs(seen), 0)
     # Means of a few pixels differ by their detail, too: its share of how much they differ leaks.
-    lent = (cells.texture * found.weight / _at_least(counted)).sum(axis=1) / total
+    lent = (cells.texture * found.weight / at_least(counted)).sum(axis=1) / total
     share = np.minimum(lent / np.maximum(contrast, 1e-12), 1)
     own = share * (np.abs(detail - seen) + share * np.abs(detail))
     gain = _garrote(seen, variance + leak**2 + own**2)
@@ -176,34 +177,112 @@ def fit(cells: Cells, *, field: bool) -> Shift | None:
     # held back or left out, and would show inside the mask.
     left = np.stack([shift - o[:, None] - g[:, None] * tone - v for g, o, _, v in parts])
     # Not by the weights of the fit, which trusts what agrees with it.
-    error = (counted * np.abs(left)).sum(axis=2) / _at_least(counted.sum(axis=1))
+    error = (counted * np.abs(left)).sum(axis=2) / at_least(counted.sum(axis=1))
     chosen = (error <= error.min(axis=0) * _AS_GOOD + _UNSEEN).argmax(axis=0)
-    gain, offset, waves, bend = (
-        np.stack(part)[chosen, np.arange(3)] for part in zip(*parts, strict=True)
-    )
+    every = np.arange(3)
+    gain, offset, waves, bend = (np.stack(part)[chosen, every] for part in zip(*parts, strict=True))
     if not (gain.any() or offset.any() or waves.any()):
         return None
 
+    level = (found.middle[:, 1:] * waves).sum(axis=1)
+    model = _Model(gain, offset, waves, level, bend, straight, none, flat)
+    curved = waves.any(axis=1)
+    if curved.any():
+        slow = sum(orders) <= _GAIN_WAVES
+        groups = stiffness, stiffness[slow]
+        varied = np.concatenate(
+            (np.broadcast_to(basis, (3, *basis.shape)), tone[..., None] * basis[:, slow]), axis=2
+        )
+        seen_by = used & curved[:, None]
+        again = regress(tone, varied, groups, shift, noise, seen_by, left[chosen, every])
+        other_model = _Model.of(again, basis, slow, seen_by)
+        error = error[chosen, every]
+        rest_error = (counted * np.abs(shift - other_model.at(tone))).sum(axis=1) / at_least(
+            counted.sum(axis=1)
+        )
+        better = curved & (rest_error * _AS_GOOD < error) & other_model.holds
+        model = model.where(better, other_model)
+
     ends = np.stack((tone.min(axis=1), tone.max(axis=1)))
-    weights = np.zeros((3, *_orders(cells.size)))
-    weights[:, orders[0], orders[1]] = waves
-    weights[:, 0, 0] = -(found.middle[:, 1:] * waves).sum(axis=1)
+
+    def planes(waves: Array, level: Array) -> Tensor:
+        weights = np.zeros((3, *_orders(cells.size)))
+        weights[:, orders[0], orders[1]] = waves
+        weights[:, 0, 0] = -level
+        return torch.from_numpy(weights)
+
+    def bounds(values: Array) -> Tensor:
+        return torch.from_numpy(np.stack((values.min(axis=1), values.max(axis=1))))
+
     return Shift(
-        gain=torch.from_numpy(gain),
-        offset=torch.from_numpy(offset),
+        gain=torch.from_numpy(model.gain),
+        offset=torch.from_numpy(model.offset),
         centre=torch.from_numpy((centre + found.middle[:, :1])[:, 0]),
         tones=torch.from_numpy(ends + np.array([[-_REACH], [_REACH]]) * (ends[1] - ends[0])),
-        field=torch.from_numpy(weights),
-        bounds=torch.from_numpy(np.stack((bend.min(axis=1), bend.max(axis=1)))),
+        field=planes(model.waves, model.level),
+        bounds=bounds(model.bend),
+        gain_field=planes(model.leans, model.rise),
+        gain_bounds=bounds(model.tilt),
     )
 
 
-def _at_least(total: Array) -> Array:
-    return np.maximum(total, 1e-6)
+@dataclass(frozen=True, eq=False)
+class _Model:
+    """What explains the shift of each channel.
+
+    `bend` is the field at the cells ``[3, N]``: the sum of `waves` ``[3, K]`` without their mean
+    `level`; `tilt` is the same of what is added to the gain: `leans` without `rise`.
+    """
+
+    gain: Array
+    offset: Array
+    waves: Array
+    level: Array
+    bend: Array
+    leans: Array
+    rise: Array
+    tilt: Array
+
+    @classmethod
+    def of(
+        cls, found: Found, basis: Array, slow: NDArray[np.bool_], used: NDArray[np.bool_]
+    ) -> _Model:
+        """A regression on a tone, waves, and the `slow` of them times the tone."""
+        number = basis.shape[1]
+        total = at_least(found.weight.sum(axis=1))
+        mean = found.mean
+        waves, leans = mean[:, 2 : 2 + number], np.zeros((3, number))
+        leans[:, slow] = mean[:, 2 + number :]
+        (level, bend), (rise, tilt) = (
+            (level, np.where(used, values - level[:, None], 0))
+            for values in (waves @ basis.T, leans @ basis.T)
+            for level in ((found.weight * values).sum(axis=1) / total,)
+        )
+        offset = mean[:, 0] - (found.middle * mean[:, 1:]).sum(axis=1) + level
+        return cls(mean[:, 1] + rise, offset, waves, level, bend, leans, rise, tilt)
+
+    @property
+    def holds(self) -> NDArray[np.bool_]:
+        """Whether no tone becomes so flat that it could not be restored."""
+        return np.asarray(self.gain + self.tilt.min(axis=1) > _LEAST_GAIN)
+
+    def at(self, tone: Array) -> Array:
+        """The shift of cells."""
+        return self.offset[:, None] + (self.gain[:, None] + self.tilt) * tone + self.bend
+
+    def where(self, better: NDArray[np.bool_], other: _Model) -> _Model:
+        """`other` for the channels where that is better."""
+        values = (
+            np.where(better.reshape(-1, *[1] * (mine.ndim - 1)), theirs, mine)
+            for mine, theirs in (
+                (getattr(self, f.name), getattr(other, f.name)) for f in fields(self)
+            )
+        )
+        return _Model(*values)
 
 
 def _garrote(value: Array, variance: Array) -> Array:
-    return value * np.maximum(1 - _CHANCE * variance / np.maximum(value**2, 1e-20), 0)
+    return value * np.maximum(1 - (_CHANCE * variance / np.maximum(value**2, 1e-20)) ** 2, 0)
 
 
 def _orders(size: tuple[int, int]) -> tuple[int, int]:
@@ -231,123 +310,3 @@ def _cosines(at: Array, length: int, count: int) -> Array:
     # Half waves over twice the crop, so that the slope at its border is free.
     phase = (at / length + 0.5) / 2
     return np.cos(pi * phase[:, None] * np.arange(count))
-
-
-@dataclass(frozen=True, eq=False)
-class _Found:
-    """Coefficients per channel of a constant, a gain and waves, ``[3, 2 + K]``.
-
-    All but the constant are counted from their weighted mean `middle`, ``[3, 1 + K]``.
-    `information` is what the cells alone tell of them, `precision` holds the priors too.
-    """
-
-    mean: Array
-    information: Array
-    precision: Array
-    covariance: Array
-    weight: Array
-    middle: Array
-
-    def without_gain(self) -> _Rest:
-        """The others, when the gain is given."""
-        others = [0, *range(2, self.mean.shape[1])]
-        precision = self.precision[:, others]
-        covariance = np.linalg.inv(precision[:, :, others])
-        freed = (covariance @ precision[:, :, 1:2])[..., 0]
-        information = self.information[:, 2:, 2:]
-        return _Rest(self.mean[:, others], self.mean[:, 1], freed, information, covariance)
-
-
-@dataclass(frozen=True, eq=False)
-class _Rest:
-    """Coefficients ``[3, 1 + K]`` of a constant and waves, see `_Found`.
-
-    `freed` is how much they grow for each part of the `gain` that is not given.
-    """
-
-    found: Array
-    gain: Array
-    freed: Array
-    information: Array
-    covariance: Array
-
-    def mean(self, gain: Array) -> Array:
-        """What they are when the gain is `gain`."""
-        return self.found + self.freed * (self.gain - gain)[:, None]
-
-    def power(self, mean: Array) -> tuple[Array, Array]:
-        """Weighted sums over the cells of the field squared, and of what it is by chance."""
-        waves = mean[:, 1:]
-        power = ((self.information @ waves[..., None])[..., 0] * waves).sum(axis=1)
-        return power, (self.information * self.covariance[:, 1:, 1:]).sum(axis=(1, 2))
-
-
-def _regress(
-    tone: Array,
-    basis: Array,
-    stiffness: Array,
-    target: Array,
-    noise: Array,
-    used: NDArray[np.bool_],
-) -> _Found:
-    """Robust regression per channel of `target` ``[3, N]`` on 1, `tone` and `basis` ``[N, K]``.
-
-    The first two are free; the others are held by `stiffness` times a factor that is estimated
-    with the noise, of which `noise` ``[3, N]`` is the part that is known.
-    """
-    number = 2 + len(stiffness)
-    design = np.empty((3, target.shape[1], number + 1))
-    design[..., 0], design[..., 1], design[..., 2:number] = 1, tone, basis
-    design[..., number] = target
-    middles = np.maximum(used.sum(axis=1) - 1, 0) // 2
-
-    def median(values: Array) -> Array:
-        ordered = np.sort(np.where(used, values, np.inf), axis=1)
-        found = ordered[np.arange(3), middles]
-        return np.where(np.isfinite(found), found, 0)[:, None]
-
-    amplitude, spread = np.full((3, 1), 1e-3), np.full((3, 1), _LEAST_SPREAD)
-    residual = target - median(target)
-    mean = covariance = np.zeros(())
-    diagonal = np.arange(number)
-    # A weak prior keeps a flat ring solvable, and a channel without any cell.
-    penalty = np.ones((3, number))
-    penalty[:, 0] = 1e-6
-    for turn in range(_ROUNDS):
-        variance = noise + spread
-        ratio = np.abs(residual) / np.sqrt(variance)
-        ratio /= np.maximum(_MAD * median(ratio), 1)
-        if turn < _HUBER_ROUNDS:
-            trust = _HUBER / np.maximum(ratio, _HUBER)
-        else:
-            trust = np.maximum(1 - (ratio / _TUKEY) ** 2, 1e-4) ** 2
-        trust = trust * used
-        weight = trust / variance
-        sums = np.swapaxes(design * weight[..., None], 1, 2) @ design
-        total = sums[:, 0, 0].copy()
-        middle = sums[:, 0, 1:] / _at_least(total)[:, None]
-        # The sums as they are when all columns, and the target, are counted from their means.
-        sums[:, 1:, 1:] -= middle[:, :, None] * sums[:, 0, None, 1:]
-        information = sums[:, :number, :number]
-        information[:, 0, 1:] = information[:, 1:, 0] = 0
-        penalty[:, 2:] = stiffness / amplitude
-        precision = information.copy()
-        precision[:, diagonal, diagonal] += penalty
-        before = mean
-        covariance = np.linalg.inv(precision)
-        mean = (covariance @ sums[:, :number, number:])[..., 0]
-        middle = middle[:, :-1]
-        start = mean[:, 0] - (middle * mean[:, 1:]).sum(axis=1)
-        coefficients = np.concatenate((start[:, None], mean[:, 1:]), axis=1)
-        residual = target - np.einsum("cnk,ck->cn", design[..., :number], coefficients)
-        power = mean**2 + covariance[:, diagonal, diagonal]
-        amplitude = (power[:, 2:] * stiffness).mean(axis=1, keepdims=True).clip(1e-14)
-        taken = (covariance * information).sum(axis=(1, 2))
-        freedom = np.maximum(trust.sum(axis=1) - taken, 1)
-        excess = (trust * (residual**2 - noise)).sum(axis=1) / freedom
-        spread = np.maximum(excess, _LEAST_SPREAD)[:, None]
-        if turn > _HUBER_ROUNDS:
-            moved = (mean - before) ** 2
-            if (moved <= _SETTLED**2 * covariance[:, diagonal, diagonal]).all():
-                break
-    return _Found(mean, information, precision, covariance, weight, middle)

@@ -27,7 +27,7 @@ _FIELD_FLOOR = 0.4 / 255
 
 # Chosen on benchmarks/seam_colour.py: how far detail's gain leaks into means of 16 pixels, what
 # clipped noise does to a mean, pixels lent to each cell's variance.
-_LEAK = 0.2
+_LEAK = 0.25
 _CUT = 3.0
 _SHARED = 64.0
 # Of several explanations the simplest that leaves little more than the best one.
@@ -103,9 +103,11 @@ def fit(cells: Cells, *, field: bool) -> Shift | None:
 
     Robust (Tukey's biweight), with a membrane's prior on the field whose stiffness is found by
     maximising the evidence (MacKay, 1992), and the nonnegative garrote (Breiman, 1995) on the
-    result: a value is multiplied by ``1 - k / t**2`` where t is its ratio to its standard error.
+    result, made steeper, so that it takes less of what is sure: a value is multiplied by
+    ``1 - (k / t**2)**2`` where t is its ratio to its standard error.
     Of no shift, an offset, a gain, a field, or all of them, each channel gets the simplest that
-    explains the ring about as well as the best.
+    explains the ring about as well as the best. Where that is a field, the gain may vary over the
+    crop as well, if this explains more.
 
     Computed by NumPy: the matrices are tiny, and torch would wake its threads for each of them.
 
@@ -145,14 +147,18 @@ def fit(cells: Cells, *, field: bool) -> Shift | None:
     other = (detail - seen) ** 2 + np.maximum(power.sum(axis=1) / texture - detail**2, 0)
     floor = np.minimum(_LEAST_GAIN_FLOOR + _OTHER * np.sqrt(other), _GAIN_FLOOR)
     variance = found.covariance[:, 1, 1] + floor**2 + bias / at_least(contrast)
-    # Sharpening and blur are a gain of fine detail, some of which leaks into the cells' means. It
-    # must not be taken for a field either.
-    leak = _LEAK * np.maximum(detail * np.sign(seen) - np.abs(seen), 0)
     # Means of a few pixels differ by their detail, too: its share of how much they differ leaks.
     lent = (cells.texture * found.weight / at_least(counted)).sum(axis=1) / total
     share = np.minimum(lent / np.maximum(contrast, 1e-12), 1)
-    own = share * (np.abs(detail - seen) + share * np.abs(detail))
-    gain = _garrote(seen, variance + leak**2 + own**2)
+
+    def leaked(gain: Array) -> Array:
+        # Sharpening and blur are a gain of fine detail, some of which leaks into the cells' means.
+        # It must not be taken for a field either.
+        leak = _LEAK * np.maximum(detail * np.sign(gain) - np.abs(gain), 0)
+        own = share * (np.abs(detail - gain) + share * np.abs(detail))
+        return np.asarray(leak**2 + own**2)
+
+    gain = _garrote(seen, variance + leaked(seen))
     rest = found.without_gain()
 
     def explain(held: Array) -> tuple[Array, Array, Array]:
@@ -176,9 +182,13 @@ def fit(cells: Cells, *, field: bool) -> Shift | None:
     # A gain and a field that cancel each other on the ring explain nothing when one of them is
     # held back or left out, and would show inside the mask.
     left = np.stack([shift - o[:, None] - g[:, None] * tone - v for g, o, _, v in parts])
-    # Not by the weights of the fit, which trusts what agrees with it.
-    error = (counted * np.abs(left)).sum(axis=2) / at_least(counted.sum(axis=1))
-    chosen = (error <= error.min(axis=0) * _AS_GOOD + _UNSEEN).argmax(axis=0)
+
+    def misfit(left: Array) -> Array:
+        # Not by the weights of the fit, which trusts what agrees with it.
+        return np.asarray((counted * np.abs(left)).sum(axis=-1) / at_least(counted.sum(axis=1)))
+
+    errors = misfit(left)
+    chosen = (errors <= errors.min(axis=0) * _AS_GOOD + _UNSEEN).argmax(axis=0)
     every = np.arange(3)
     gain, offset, waves, bend = (np.stack(part)[chosen, every] for part in zip(*parts, strict=True))
     if not (gain.any() or offset.any() or waves.any()):
@@ -189,19 +199,16 @@ def fit(cells: Cells, *, field: bool) -> Shift | None:
     curved = waves.any(axis=1)
     if curved.any():
         slow = sum(orders) <= _GAIN_WAVES
-        groups = stiffness, stiffness[slow]
-        varied = np.concatenate(
-            (np.broadcast_to(basis, (3, *basis.shape)), tone[..., None] * basis[:, slow]), axis=2
+        both = np.concatenate(
+            [basis + 0 * tone[..., None], tone[..., None] * basis[:, slow]], axis=2
         )
-        seen_by = used & curved[:, None]
-        again = regress(tone, varied, groups, shift, noise, seen_by, left[chosen, every])
-        other_model = _Model.of(again, basis, slow, seen_by)
-        error = error[chosen, every]
-        rest_error = (counted * np.abs(shift - other_model.at(tone))).sum(axis=1) / at_least(
-            counted.sum(axis=1)
-        )
-        better = curved & (rest_error * _AS_GOOD < error) & other_model.holds
-        model = model.where(better, other_model)
+        held, left = used & curved[:, None], left[chosen, every]
+        again = regress(tone, both, (stiffness, stiffness[slow]), shift, noise, held, left)
+        varied = _Model.of(again, basis, slow, held)
+        better = misfit(shift - varied.at(tone)) * _AS_GOOD < errors[chosen, every]
+        held_back = varied.gain - _garrote(varied.gain, leaked(varied.gain))
+        believed = varied.holds & (np.abs(held_back) < _GAIN_FLOOR)
+        model = model.where(curved & better & believed, varied)
 
     ends = np.stack((tone.min(axis=1), tone.max(axis=1)))
 

@@ -12,6 +12,7 @@ Array = NDArray[np.floating[Any]]
 
 _ROUNDS = 12
 _HUBER_ROUNDS = 4
+_MORE_ROUNDS = 3
 # As a part of its standard error: what moves no coefficient farther ends the rounds.
 _SETTLED = 0.02
 # The usual constants of robust statistics: 95 % efficient on normal noise.
@@ -113,15 +114,15 @@ def regress(
         return np.where(np.isfinite(found), found, 0)[:, None]
 
     amplitude, spread = np.full((3, len(stiffness)), 1e-3), np.full((3, 1), _LEAST_SPREAD)
-    first = 0 if residual is None else _HUBER_ROUNDS
+    turns = range(_HUBER_ROUNDS, _HUBER_ROUNDS + _MORE_ROUNDS)
     if residual is None:
-        residual = target - median(target)
+        turns, residual = range(_ROUNDS), target - median(target)
     mean = covariance = np.zeros(())
     diagonal = np.arange(number)
     # A weak prior keeps a flat ring solvable, and a channel without any cell.
     penalty = np.ones((3, number))
     penalty[:, 0] = 1e-6
-    for turn in range(first, _ROUNDS):
+    for turn in turns:
         variance = noise + spread
         ratio = np.abs(residual) / np.sqrt(variance)
         ratio /= np.maximum(_MAD * median(ratio), 1)

@@ -1,8 +1,10 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from skimage.color import deltaE_ciede2000, rgb2lab
 
-from cleanplate.colour import DEFAULT_MODE, MODES, Samples, match_colour
+from cleanplate.colour import DEFAULT_MODE, MODES, Correction, Samples, match_colour
+from cleanplate.colour_fit import Shift
 
 ACTIVE = [mode for mode in MODES if mode != "none"]
 
@@ -42,6 +44,110 @@ def test_gain_and_offset_are_undone(mode, gain, offset):
         wanted * torch.tensor(gain) + torch.tensor(offset), image, around(image), mode
     )
     assert (out - wanted).abs().mean() < 0.5 / 255
+
+
+def grit(height: int = 160, width: int = 200) -> torch.Tensor:
+    """Nothing but texture, whose means hardly differ: the hardest to tell a gain of."""
+    shape = (height // 4, width // 4, 1)
+    coarse = torch.rand(shape, generator=torch.Generator().manual_seed(1)).expand(-1, -1, 3)
+    fine = F.interpolate(coarse.movedim(-1, 0)[None], (height, width), mode="bilinear")
+    return 0.2 + 0.6 * fine[0].movedim(0, -1)
+
+
+def plane() -> tuple[torch.Tensor, torch.Tensor]:
+    """Coordinates -1..1 on a scene, ``[h, w, 1]``."""
+    y, x = torch.meshgrid(torch.linspace(-1, 1, 160), torch.linspace(-1, 1, 200), indexing="ij")
+    return y[..., None], x[..., None]
+
+
+def difference(out: torch.Tensor, wanted: torch.Tensor, where: torch.Tensor) -> float:
+    """Mean CIEDE2000 over some pixels."""
+    lab = (rgb2lab(v[where].double().numpy()[None]) for v in (out, wanted))
+    return float(deltaE_ciede2000(*lab).mean())
+
+
+def seam(image: torch.Tensor) -> torch.Tensor:
+    """Eight pixels inside and outside of the ring's inner border."""
+    ring = torch.zeros(image.shape[:2], dtype=torch.bool)
+    ring[42:118, 52:148] = True
+    ring[58:102, 68:132] = False
+    return ring
+
+
+@pytest.mark.parametrize("mode", ACTIVE)
+@pytest.mark.parametrize(("picture", "bar"), [(scene, 0.02), (grit, 0.1)])
+@pytest.mark.parametrize("amount", [-0.1, -0.03, -0.008, 0.008, 0.03, 0.1])
+def test_a_gain_leaves_no_seam_however_small_it_is(mode, picture, bar, amount):
+    image = picture()
+    patch = repaint(image)
+    for offset in (0.0, 0.03):
+        out = match_colour(patch * (1 + amount) + offset, image, around(image), mode)
+        assert difference(out, patch, seam(image)) < bar
+        assert difference(out, patch, ~around(image)) < bar + 0.02
+
+
+@pytest.mark.parametrize("picture", [scene, grit])
+@pytest.mark.parametrize(("kind", "bar"), [("slope", 0.05), ("curve", 0.15), ("vignette", 0.7)])
+def test_a_smooth_field_leaves_no_seam(picture, kind, bar):
+    """Also inside a mask in which other tones were painted than there are around it."""
+    image = picture()
+    patch = repaint(image)
+    y, x = plane()
+    tint = torch.tensor([1.0, -0.5, 0.7]) * 0.08
+    shifted = {
+        "slope": patch + tint * (x - 0.5 * y),
+        "curve": patch + tint * (x * x + 0.5 * x * y - y),
+        "vignette": patch * (1 - tint * (x * x + y * y)),
+    }[kind]
+    out = match_colour(shifted, image, around(image), "smooth field")
+    assert difference(out, patch, seam(image)) < min(bar, 0.25)
+    assert difference(out, patch, ~around(image)) < bar
+
+
+@pytest.mark.parametrize("mode", ACTIVE)
+@pytest.mark.parametrize("picture", [scene, grit])
+@pytest.mark.parametrize("seed", range(3))
+def test_noise_of_blocks_is_no_shift(mode, picture, seed):
+    """Noise in the means of 8x8 pixels, as a VAE leaves."""
+    image = picture()
+    noise = torch.randn(1, 3, 20, 25, generator=torch.Generator().manual_seed(seed)) * 1.5 / 255
+    patch = image + F.interpolate(noise, scale_factor=8)[0].movedim(0, -1)
+    assert (match_colour(patch, image, around(image), mode) - patch).abs().mean() < 0.05 / 255
+
+
+@pytest.mark.parametrize("reach", [1.0, 0.1])
+@pytest.mark.parametrize("varies", [False, True])
+@pytest.mark.parametrize("strength", [1.0, 0.5])
+def test_a_correction_inverts_its_shift_in_any_part(reach, varies, strength):
+    """With a gain that varies or not, all of it or for few tones."""
+    size, image = (160, 200), scene().double()
+    generator = torch.Generator().manual_seed(7)
+    field, lean = torch.randn(2, 3, 3, 3, generator=generator, dtype=torch.float64) * 0.02
+    shift = Shift(
+        gain=torch.tensor([0.1, -0.08, 0.05], dtype=torch.float64),
+        offset=torch.tensor([0.02, 0.0, -0.03], dtype=torch.float64),
+        centre=torch.full((3,), 0.5, dtype=torch.float64),
+        tones=torch.tensor([[-reach], [reach]], dtype=torch.float64).expand(2, 3),
+        field=field,
+        bounds=torch.tensor([[-0.03], [0.03]], dtype=torch.float64).expand(2, 3),
+        gain_field=lean * varies,
+        gain_bounds=torch.tensor([[-0.02], [0.02]], dtype=torch.float64).expand(2, 3),
+    )
+    down, right = shift.waves(slice(0, 160), slice(0, 200), size)
+    bend, tilt = (
+        torch.einsum("yi,cij,xj->yxc", down, weights, right).clamp(*bounds.mT[0])
+        for weights, bounds in ((field, shift.bounds), (shift.gain_field, shift.gain_bounds))
+    )
+    tone = (image - 0.5).clamp(-reach, reach)
+    changed = image + shift.offset + bend + (shift.gain + tilt) * tone
+    rows, columns = slice(30, 150), slice(11, 190)
+    wanted = torch.lerp(changed, image, strength)[rows, columns]
+    part = changed[rows, columns].contiguous()
+    correction = Correction.of(shift, size, rows, columns, strength, part)
+    for top in (0, 50):
+        correction.undo(part[top : 50 if top == 0 else None], top)
+    assert (part - wanted).abs().max() < 1.5e-3
+    assert (part - wanted).abs().mean() < 1e-4
 
 
 def test_a_smooth_field_is_undone():

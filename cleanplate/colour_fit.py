@@ -20,6 +20,7 @@ _SMOOTHNESS = 1.5
 # these: they stand for what is wrong with the model, which the scatter of the cells does not show.
 _CHANCE = 4.0
 _GAIN_FLOOR = 0.006
+# The gain's is lower where detail shows the same gain and little else: this, and this part of it.
 _LEAST_GAIN_FLOOR = 0.0005
 _OTHER = 0.1
 _OFFSET_FLOOR = 0.15 / 255
@@ -35,6 +36,9 @@ _AS_GOOD = 1.05
 _UNSEEN = 0.05 / 255
 # Up to how many half waves, down and across, a gain varies over the crop.
 _GAIN_WAVES = 2
+# Such a gain is left out where more than this part of it, or more than the floor, is in doubt, or
+# where it would take more than this from a tone.
+_DOUBTFUL = 1 / 3
 _LEAST_GAIN = -0.5
 # A gain is believed for tones so many times the ring's range beyond it.
 _REACH = 2.0
@@ -206,8 +210,9 @@ def fit(cells: Cells, *, field: bool) -> Shift | None:
         again = regress(tone, both, (stiffness, stiffness[slow]), shift, noise, held, left)
         varied = _Model.of(again, basis, slow, held)
         better = misfit(shift - varied.at(tone)) * _AS_GOOD < errors[chosen, every]
-        held_back = varied.gain - _garrote(varied.gain, leaked(varied.gain))
-        believed = varied.holds & (np.abs(held_back) < _GAIN_FLOOR)
+        kept = _garrote(varied.gain, variance + leaked(varied.gain))
+        sure = np.abs(varied.gain - kept) < np.maximum(_GAIN_FLOOR, _DOUBTFUL * np.abs(varied.gain))
+        believed = varied.holds & sure
         model = model.where(curved & better & believed, varied)
 
     ends = np.stack((tone.min(axis=1), tone.max(axis=1)))

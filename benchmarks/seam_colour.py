@@ -83,6 +83,10 @@ def gain(patch: Tensor, seed: int) -> Tensor:
     return patch * uniform(0.9, 1.1, seed)
 
 
+def small_gain(patch: Tensor, seed: int) -> Tensor:
+    return patch * uniform(0.97, 1.03, seed)
+
+
 def offset(patch: Tensor, seed: int) -> Tensor:
     return patch + uniform(-0.05, 0.05, seed)
 
@@ -164,6 +168,7 @@ _Change = Callable[[Tensor, int], Tensor]
 # tone shift, and what else happened to the patch
 SHIFTS: dict[str, tuple[_Change | None, _Change | None]] = {
     "gain 0.9..1.1": (gain, None),
+    "gain 0.97..1.03": (small_gain, None),
     "offset ±0.05": (offset, None),
     "gain and offset": (gain_and_offset, None),
     "gain and offset, round trip": (gain_and_offset, round_trip),
@@ -171,6 +176,7 @@ SHIFTS: dict[str, tuple[_Change | None, _Change | None]] = {
     "linear field ±0.05": (linear_field, None),
     "quadratic field ±0.05": (quadratic_field, None),
     "vignette": (vignette, None),
+    "vignette, round trip": (vignette, round_trip),
     "linear field, round trip": (linear_field, round_trip),
     "linear field, 1/10 repainted": (linear_field, repainted_ring),
     "round trip with tone curve": (tone_curve, round_trip),

@@ -40,8 +40,8 @@ def match_colour(
         changed: ``[h, w, 3]`` float32 in 0..1.
         original: ``[h, w, 3]`` float32, the same pixels before the change.
         ring: bool ``[h, w]``, where both ought to be equal; without a True pixel nothing changes.
-        mode: "none"; "gain and offset": a factor and a sum for each channel; "smooth field": a
-            factor for each channel and a sum that varies slowly over the crop.
+        mode: "none"; "gain and offset": a factor and a sum for each channel; "smooth field": both
+            may vary slowly over the crop.
         strength: how much of the shift is undone, 0..1.
 
     Returns:
@@ -332,7 +332,8 @@ def _mixed(values: Tensor, between: Tensor, rows: slice) -> Tensor:
 class _Bounded:
     """A gain of which no more is undone than what it makes of the tones it is believed for.
 
-    What is taken away is `start` + `slope` times the colour, within `least` and `most`.
+    What is taken away is `start` + `slope` times the colour, within `least` and `most`: each
+    ``[3 w]``, or ``[n, 3 w]`` as `Correction.added`.
     """
 
     slope: Tensor
@@ -342,7 +343,10 @@ class _Bounded:
     strength: float
 
     def undo(self, lines: Tensor, field: Tensor, between: Tensor, rows: slice) -> None:
-        """Take it, and the field, from rows of colours ``[n, 3 w]``, in place."""
+        """Take it, and the field, from rows of colours ``[k, 3 w]``, in place.
+
+        `between` is what these take of the values' `rows`.
+        """
         parts = (self.start, self.slope, self.least, self.most)
         start, slope, least, most = (_mixed(part, between, rows) for part in parts)
         tone = torch.addcmul(start, lines - field, slope)

@@ -106,12 +106,12 @@ def fit(cells: Cells, *, field: bool) -> Shift | None:
     """Find the shift of each channel; what chance explains is taken as none.
 
     Robust (Tukey's biweight), with a membrane's prior on the field whose stiffness is found by
-    maximising the evidence (MacKay, 1992), and the nonnegative garrote (Breiman, 1995) on the
-    result, made steeper, so that it takes less of what is sure: a value is multiplied by
-    ``1 - (k / t**2)**2`` where t is its ratio to its standard error.
-    Of no shift, an offset, a gain, a field, or all of them, each channel gets the simplest that
-    explains the ring about as well as the best. Where that is a field, the gain may vary over the
-    crop as well, if this explains more.
+    maximising the evidence (MacKay, 1992). A gain or an offset is multiplied by
+    ``1 - (k / t**2)**2``, where t is its ratio to its standard error: the nonnegative garrote
+    (Breiman, 1995), made steeper, so that it takes little of what is sure. Of no shift, an offset,
+    a gain, a field, or all of them, each channel gets the simplest that explains the ring about as
+    well as the best. Where that is a field, the gain may vary over the crop as well, if that
+    explains more and is not in doubt: light that falls off darkens by a factor.
 
     Computed by NumPy: the matrices are tiny, and torch would wake its threads for each of them.
 

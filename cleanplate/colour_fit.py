@@ -202,7 +202,7 @@ def fit(cells: Cells, *, field: bool) -> Shift | None:
     model = _Model(gain, offset, waves, level, bend, straight, none, flat)
     curved = waves.any(axis=1)
     if curved.any():
-        slow = sum(orders) <= _GAIN_WAVES
+        slow = orders[0] + orders[1] <= _GAIN_WAVES
         both = np.concatenate(
             [basis + 0 * tone[..., None], tone[..., None] * basis[:, slow]], axis=2
         )

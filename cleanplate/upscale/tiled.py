@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ..checks import size_of
 from ..geometry import Box, Size
-from ..memory import empty
+from ..memory import KEPT, empty, keep_freed
 from .compose import Share, place
 from .context import context_of
 from .rows import Rows, Whole
@@ -25,6 +25,7 @@ DEFAULT_MEMORY = 4 << 30
 _SMALL_TILE, _LARGE_TILE, _LARGEST_TILE = 512, 1024, 2048
 _LEAST_TILE = 64
 _HALOS_IN_A_TILE = 28
+_HALOS_IN_A_KEPT_TILE = 16
 
 Step = Callable[[int, int], None]
 Seen = Callable[[Tensor, Box, Size], None]
@@ -129,7 +130,7 @@ class TiledNetwork:
         return self.model.scale
 
     def tile(self, size: Size) -> int:
-        """The most pixels of a side that it sees at once of an image.
+        """The most pixels of a side that it sees at once of an image, or of a square if automatic.
 
         Raises:
             ValueError: a tile was chosen that is too small for the network.
@@ -149,6 +150,10 @@ class TiledNetwork:
             # Large enough that the halo costs little, small enough for the processor's cache.
             wanted = _HALOS_IN_A_TILE * context.halo
             chosen = min(max(wanted, _SMALL_TILE), _LARGE_TILE)
+            # A larger halo costs less than memory that comes anew for each layer.
+            kept = isqrt(KEPT // context.pixel_bytes)
+            if self._on_cpu and kept >= _HALOS_IN_A_KEPT_TILE * context.halo:
+                chosen = min(chosen, kept)
             if context.reluctant:
                 chosen = _LARGEST_TILE
             chosen = max(min(chosen, isqrt(self.around.memory // context.pixel_bytes)), least)
@@ -175,6 +180,8 @@ class TiledNetwork:
         size = size_of(image[None])
         if self._tally.done >= self._tally.total:
             self.expect(self.count(size))
+        if self._on_cpu:
+            keep_freed()
         opened = 0
         regions = [self._whole(size)]
         while regions:
@@ -204,10 +211,11 @@ class TiledNetwork:
 
     def _plan(self, size: Size, region: _Region) -> tuple[list[Window], list[Window]]:
         tile, halo, align = region.tile, self._halo(region.tile), self.context.align
-        return (
-            plan_windows(size.height, tile, halo, align, (region.top, region.bottom)),
-            plan_windows(size.width, tile, halo, align, (region.left, size.width)),
-        )
+        down = plan_windows(size.height, tile, halo, align, (region.top, region.bottom))
+        if not self.around.tile:
+            # Memory bounds the area: what the height leaves of it saves halos along the width.
+            tile = max(tile, tile**2 // down[0].length)
+        return down, plan_windows(size.width, tile, halo, align, (region.left, size.width))
 
     def _run(
         self, image: Tensor, region: _Region, rows: Rows, opened: int
@@ -228,7 +236,7 @@ class TiledNetwork:
             for x, columns in zip(across, shares, strict=True):
                 if around.step:
                     around.step(self._tally.done, self._tally.total)
-                large = self._enlarge(image[y.start : y.stop, x.start : x.stop])
+                large = self._enlarge(image[y.start : y.stop, x.start : x.stop], region.tile)
                 if large is None:
                     return opened, (y, x, total - done)
                 place(large, share, columns, band, share.start)
@@ -242,12 +250,12 @@ class TiledNetwork:
             rows.close(y.keep_stop * scale - mixed)
         return opened, None
 
-    def _enlarge(self, part: Tensor) -> Tensor | None:
+    def _enlarge(self, part: Tensor, tile: int) -> Tensor | None:
         """A window's result ``[h, w, 3]``; None where memory ran out and less may do."""
         try:
             large = self._call(part.movedim(-1, 0)[None])
         except RuntimeError as error:
-            side = max(part.shape[:2])
+            side = min(tile, max(part.shape[:2]))
             if not self.around.ran_out(error) or not self._can_halve(side):
                 raise
             return None
@@ -279,6 +287,10 @@ class TiledNetwork:
                 raise
             return None
         return result if bool(result.sum().isfinite()) else None
+
+    @property
+    def _on_cpu(self) -> bool:
+        return torch.device(self.around.device).type == "cpu"
 
     def _least_tile(self) -> int:
         context = self.context

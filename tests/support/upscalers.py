@@ -55,7 +55,7 @@ def described(
     """Describe a network as spandrel's loader does."""
     return ImageModelDescriptor(
         network,
-        {},
+        network.state_dict(),
         MAIN_REGISTRY.get(architecture).architecture,
         purpose,
         [],

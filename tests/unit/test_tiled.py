@@ -2,6 +2,7 @@ import pytest
 import torch
 from spandrel import ModelTiling
 from support.upscalers import Blur, Repeat, described
+from torch import nn
 
 from cleanplate.geometry import Size
 from cleanplate.upscale.rows import Whole
@@ -59,6 +60,21 @@ def test_a_network_that_is_better_not_tiled_gets_large_tiles():
     assert TiledNetwork(model, Surroundings(memory=1 << 40)).tile(Size(4000, 4000)) == 2048
 
 
+def compact(network):
+    """Describe it as a Compact network of 18 convolutions."""
+    network.unused = nn.ModuleList(nn.Conv2d(1, 1, 3) for _ in range(18))
+    return described(network, architecture="Compact")
+
+
+def test_small_layers_stay_in_memory_that_the_processor_keeps():
+    """What windows of 283 pixels leave of a square of 359 makes them 366 wide."""
+    network = Repeat()
+    _, tiled = ran(compact(network), torch.rand(1024, 1024, 3))
+    assert tiled.tile(Size(1024, 1024)) == 359
+    assert network.seen == [(283, 366)] * 12
+    assert TiledNetwork(compact(network), Surroundings(device="cuda")).tile(Size(9, 9)) == 512
+
+
 @pytest.mark.parametrize("architecture", ["ESRGAN", "DAT"])
 def test_smaller_tiles_when_memory_runs_out_and_what_is_done_stays(architecture):
     image = torch.rand(1000, 1000, 3)
@@ -97,9 +113,10 @@ def test_memory_that_runs_out_twice():
     assert network.seen[-1][0] <= 100
 
 
-def test_gives_up_when_no_tile_fits():
+@pytest.mark.parametrize(("height", "width"), [(300, 300), (70, 2000)])
+def test_gives_up_when_no_tile_fits(height, width):
     with pytest.raises(torch.OutOfMemoryError):
-        ran(described(Repeat(most=10)), torch.rand(300, 300, 3))
+        ran(described(Repeat(most=10)), torch.rand(height, width, 3))
 
 
 def test_other_errors_of_the_network_are_not_hidden():

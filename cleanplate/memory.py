@@ -38,6 +38,13 @@ def copy_of(tensor: Tensor) -> Tensor:
     return empty(tensor.shape, tensor.dtype, tensor.device).copy_(tensor)
 
 
+def zeros(shape: Sequence[int], device: torch.device) -> Tensor:
+    """A float32 tensor of zeros; in main memory, what nobody writes to takes no room."""
+    if device.type != "cpu":
+        return torch.zeros(tuple(shape), device=device)
+    return torch.from_numpy(np.zeros(shape, np.float32))
+
+
 def keep_freed() -> None:
     """Let what is freed serve whoever asks next, as far as `KEPT` goes.
 
@@ -48,13 +55,6 @@ def keep_freed() -> None:
     """
     # The library adds a head and rounds up to pages: with these it must not be larger.
     torch.empty(KEPT // 2 - (1 << 14), dtype=torch.uint8)
-
-
-def zeros(shape: Sequence[int], device: torch.device) -> Tensor:
-    """A float32 tensor of zeros; in main memory, what nobody writes to takes no room."""
-    if device.type != "cpu":
-        return torch.zeros(tuple(shape), device=device)
-    return torch.from_numpy(np.zeros(shape, np.float32))
 
 
 def rows_at_once(width: int, device: torch.device) -> int:

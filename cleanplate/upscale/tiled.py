@@ -130,7 +130,9 @@ class TiledNetwork:
         return self.model.scale
 
     def tile(self, size: Size) -> int:
-        """The most pixels of a side that it sees at once of an image, or of a square if automatic.
+        """The most pixels of a side that it sees at once of an image.
+
+        Where none was chosen, of a square: a window that is less high may be wider.
 
         Raises:
             ValueError: a tile was chosen that is too small for the network.
@@ -150,7 +152,7 @@ class TiledNetwork:
             # Large enough that the halo costs little, small enough for the processor's cache.
             wanted = _HALOS_IN_A_TILE * context.halo
             chosen = min(max(wanted, _SMALL_TILE), _LARGE_TILE)
-            # A larger halo costs less than memory that comes anew for each layer.
+            # More halo costs less than memory that comes anew for each layer.
             kept = isqrt(KEPT // context.pixel_bytes)
             if self._on_cpu and kept >= _HALOS_IN_A_KEPT_TILE * context.halo:
                 chosen = min(chosen, kept)

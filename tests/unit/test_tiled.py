@@ -66,13 +66,25 @@ def compact(network):
     return described(network, architecture="Compact")
 
 
-def test_small_layers_stay_in_memory_that_the_processor_keeps():
-    """What windows of 283 pixels leave of a square of 359 makes them 366 wide."""
+@pytest.mark.parametrize(
+    ("size", "seen"),
+    [
+        ((300, 359), [(300, 359)]),
+        # What windows of 283 pixels leave of a square of 359 makes them 366 wide.
+        ((1024, 1024), [(283, 366)] * 12),
+        ((40, 5000), [(40, 2518)] * 2),
+    ],
+)
+def test_layers_stay_in_memory_that_is_kept(size, seen):
     network = Repeat()
-    _, tiled = ran(compact(network), torch.rand(1024, 1024, 3))
-    assert tiled.tile(Size(1024, 1024)) == 359
-    assert network.seen == [(283, 366)] * 12
-    assert TiledNetwork(compact(network), Surroundings(device="cuda")).tile(Size(9, 9)) == 512
+    ran(compact(network), torch.rand(*size, 3))
+    assert network.seen == seen
+
+
+def test_other_devices_get_larger_tiles():
+    for device, tile in (("cpu", 359), ("cuda", 512)):
+        network = TiledNetwork(compact(Repeat()), Surroundings(device=device))
+        assert network.tile(Size(1024, 1024)) == tile
 
 
 @pytest.mark.parametrize("architecture", ["ESRGAN", "DAT"])

@@ -12,6 +12,8 @@ import torch
 from spandrel import ImageModelDescriptor, ModelTiling
 from torch import Tensor, nn
 
+from .statistics import has_statistics
+
 Network = Callable[[Tensor], Tensor]
 
 _VISIBLE = 0.5 / 255
@@ -40,6 +42,7 @@ class Context:
         pixel_bytes: working memory for an input pixel.
         whole: it cannot be tiled at all.
         reluctant: tiles should be as large as can be.
+        gathers: part of what it sees is the whole image, see `statistics`.
     """
 
     halo: int
@@ -48,6 +51,7 @@ class Context:
     pixel_bytes: int = _DEFAULT_BYTES
     whole: bool = False
     reluctant: bool = False
+    gathers: bool = False
 
 
 _probed: WeakKeyDictionary[Any, Context] = WeakKeyDictionary()
@@ -61,8 +65,8 @@ def context_of(
     Compact networks: their exact radius, a pixel for each 3x3 convolution, so that nothing differs.
     RRDB networks: what leaves less than half a level of 255, measured with trained weights of 6 and
     23 blocks. Attention networks: windows on their own grid, a halo of 32 and a linear blend, for
-    part of what they see is the whole image. Any other network is probed once, see `probe`; the
-    result is kept with the model.
+    part of what they see is the whole image; for DAT it is known which part. Any other network is
+    probed once, see `probe`; the result is kept with the model.
 
     Args:
         model: read for its hints: `tiling`, `size_requirements`, `architecture`.
@@ -85,7 +89,7 @@ def context_of(
         halo = (48 if blocks <= _FEW_BLOCKS else 64) * shuffle
         return Context(halo, align, 0, size)
     if name == "DAT":
-        return Context(32, align, _BLEND, size)
+        return Context(32, align, _BLEND, size, gathers=has_statistics(model.model))
     if model not in _probed:
         attends = any(True for _ in _windows(model.model))
         halo, agrees = probe(network, model.scale, align, device)

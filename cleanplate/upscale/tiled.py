@@ -17,6 +17,7 @@ from ..memory import KEPT, empty, keep_freed
 from .compose import Share, place
 from .context import context_of
 from .rows import Rows, Whole
+from .statistics import Statistics, held, measured, samples
 from .windows import Window, least_tile, plan_windows
 
 DEFAULT_MEMORY = 4 << 30
@@ -105,8 +106,10 @@ class TiledNetwork:
 
     Images that fit are one call. Larger ones are cut into equal windows (see `plan_windows`) with
     as much around them as the network needs (see `context_of`), each written where it belongs as it
-    comes. When memory runs out the tile is halved, and what is finished stays. When half precision
-    fails or gives no numbers, the rest is computed in float32.
+    comes. What a network gathers from all that it sees is the same for all of them: it is measured
+    first, on samples from the whole image that are as large as one tile (see `statistics`). When
+    memory runs out the tile is halved, and what is finished stays. When half precision fails or
+    gives no numbers, the rest is computed in float32.
 
     Args:
         model: spandrel's descriptor, float32, on the device already.
@@ -162,8 +165,9 @@ class TiledNetwork:
         return min(chosen, self._smaller or chosen)
 
     def count(self, size: Size) -> int:
-        """How many tiles an image of this size takes."""
-        return self._planned(size, self._whole(size))
+        """How many tiles an image of this size takes; samples of it count as one."""
+        planned = self._planned(size, self._whole(size))
+        return planned + (planned > 1 and self.context.gathers)
 
     def expect(self, tiles: int) -> None:
         """Say how many tiles all runs will take together, for `step`."""
@@ -184,6 +188,29 @@ class TiledNetwork:
             self.expect(self.count(size))
         if self._on_cpu:
             keep_freed()
+        with held(self._measured(image, size)):
+            self._run_all(image, size, rows)
+        if self.around.step and self._tally.done >= self._tally.total:
+            self.around.step(self._tally.done, self._tally.total)
+
+    def _measured(self, image: Tensor, size: Size) -> Statistics:
+        """What the network gathers from an image; nothing where one window sees all of it."""
+        planned = self.count(size)
+        if planned == 1 or not self.context.gathers:
+            return {}
+        if self.around.step:
+            self.around.step(self._tally.done, self._tally.total)
+        while True:
+            tile = self.tile(size)
+            with measured(self.model.model) as found:
+                if self._tried(samples(image, tile**2, self.context.align), tile) is not None:
+                    break
+            self._smaller = self._halved(tile)
+        self._tally.done += 1
+        self._tally.total += self.count(size) - planned
+        return found
+
+    def _run_all(self, image: Tensor, size: Size, rows: Rows) -> None:
         opened = 0
         regions = [self._whole(size)]
         while regions:
@@ -201,8 +228,6 @@ class TiledNetwork:
             ]
             regions = [r for r in regions if r.top < r.bottom]
             self._tally.total += sum(self._planned(size, r) for r in regions) - before
-        if self.around.step and self._tally.done >= self._tally.total:
-            self.around.step(self._tally.done, self._tally.total)
 
     def _whole(self, size: Size) -> _Region:
         return _Region(0, size.height, 0, self.tile(size))
@@ -254,14 +279,16 @@ class TiledNetwork:
 
     def _enlarge(self, part: Tensor, tile: int) -> Tensor | None:
         """A window's result ``[h, w, 3]``; None where memory ran out and less may do."""
+        large = self._tried(part.movedim(-1, 0)[None], min(tile, max(part.shape[:2])))
+        return None if large is None else large[0].movedim(0, -1)
+
+    def _tried(self, planes: Tensor, side: int) -> Tensor | None:
         try:
-            large = self._call(part.movedim(-1, 0)[None])
+            return self._call(planes)
         except RuntimeError as error:
-            side = min(tile, max(part.shape[:2]))
             if not self.around.ran_out(error) or not self._can_halve(side):
                 raise
             return None
-        return large[0].movedim(0, -1)
 
     def _call(self, planes: Tensor) -> Tensor:
         planes = planes.to(self.around.device, torch.float32)

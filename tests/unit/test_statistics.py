@@ -1,0 +1,146 @@
+import pytest
+import torch
+from spandrel.architectures.DAT.__arch.DAT import Adaptive_Channel_Attention
+from support.upscalers import Repeat, described
+from torch import nn
+
+from cleanplate.upscale.rows import Whole
+from cleanplate.upscale.statistics import has_statistics, held, measured, samples
+from cleanplate.upscale.tiled import Surroundings, TiledNetwork
+
+ROUNDING = 5e-5
+"""Sums over many pixels in float32, one way and the other."""
+
+
+class Gathers(Repeat):
+    """Has DAT's channel attention, which looks at all pixels, and else sees one pixel around."""
+
+    def __init__(self, **limits):
+        super().__init__(**limits)
+        generator = torch.Generator().manual_seed(1)
+        self.first, self.last = nn.Conv2d(3, 16, 1), nn.Conv2d(16, 3, 1)
+        self.attention = Adaptive_Channel_Attention(16, num_heads=2, qkv_bias=True)
+        for weights in self.parameters():
+            weights.data = torch.randn(weights.shape, generator=generator) * 0.3
+        # So large that the attention is far from the same for all channels.
+        self.attention.temperature.data.fill_(4)
+
+    def forward(self, planes):
+        n, _, height, width = planes.shape
+        tokens = self.first(planes).flatten(2).transpose(1, 2)
+        seen = self.attention(tokens, height, width)
+        image = self.last(seen.transpose(1, 2).reshape(n, 16, height, width))
+        return super().forward(image + 0.5)
+
+
+def textured(height, width):
+    """A picture that repeats every 64 pixels, so that all its samples have the same statistics."""
+    cell = torch.rand(64, 64, 3) * torch.linspace(0, 1, 64)[:, None]
+    return cell.repeat(height // 64, width // 64, 1)
+
+
+def untiled(network, image):
+    return network(image.movedim(-1, 0)[None])[0].movedim(0, -1).detach()
+
+
+def ran(network, image, **around):
+    tiled = TiledNetwork(described(network, architecture="DAT"), Surroundings(**around))
+    out = torch.zeros(image.shape[0] * 2, image.shape[1] * 2, 3)
+    tiled.run(image, Whole(out))
+    return out
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "pixels", "count", "side"),
+    [
+        (256, 384, 256 * 384, 24, 64),
+        (512, 768, 512 * 512, 64, 64),
+        (512, 768, 100, 1, 64),
+        (1000, 90, 10**6, 15, 64),
+        (1000, 40, 10**6, 15, 40),
+    ],
+)
+def test_samples_do_not_overlap(height, width, pixels, count, side):
+    image = torch.arange(height * width * 3).view(height, width, 3)
+    parts = samples(image, pixels)
+    assert parts.shape == (count, 3, 64, side)
+    assert len(parts.unique()) == parts.numel()
+
+
+def test_samples_have_sides_that_the_network_takes():
+    assert samples(torch.rand(300, 300, 3), 10**6, align=24).shape == (16, 3, 72, 72)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.25, 0.5, 0.7])
+def test_samples_come_from_all_over(share):
+    """However large a part of the image they are, its left is as much of it as of the image."""
+    at = torch.stack(torch.meshgrid(torch.linspace(0, 1, 1024), torch.linspace(0, 1, 1536)), 2)
+    image = torch.cat((at, at[..., :1] * at[..., 1:]), dim=2)
+    means = samples(image, int(image[..., 0].numel() * share)).mean((0, 2, 3))
+    torch.testing.assert_close(means, image.mean((0, 1)), atol=0.03, rtol=0)
+
+
+def test_samples_that_make_up_the_image_have_its_statistics():
+    network = Gathers().eval()
+    image = torch.rand(128, 192, 3) * torch.linspace(0, 1, 192)[:, None]
+    expected = untiled(network, image)
+    with measured(network) as found:
+        network(samples(image, 128 * 192))
+    assert len(found) == 2
+    part, inner = image[20:100, 30:90], slice(2, -2)
+    # The border pixels of a part have no neighbours.
+    expected = expected[40:200, 60:180][inner, inner]
+    with held(found):
+        seen = untiled(network, part)[inner, inner]
+    assert float((seen - expected).abs().max()) < ROUNDING
+    own = untiled(network, part)[inner, inner]
+    assert float((own - expected).abs().max()) > 100 * ROUNDING
+
+
+def test_tiles_give_what_the_untiled_network_gives():
+    network = Gathers().eval()
+    image = textured(192, 256)
+    out = ran(network, image, tile=100)
+    assert float((out - untiled(network, image).clamp(0, 1)).abs().max()) < ROUNDING
+
+
+def test_no_hook_stays():
+    network = Gathers().eval()
+
+    def cancel(done, total):
+        if done == 3:
+            raise KeyboardInterrupt
+
+    for step in (lambda done, total: None, cancel):
+        try:
+            ran(network, torch.rand(192, 192, 3), tile=100, step=step)
+        except KeyboardInterrupt:
+            assert step is cancel
+    assert not any(part._forward_hooks for part in network.modules())
+
+
+def test_samples_count_as_a_tile():
+    steps = []
+    ran(Gathers(), torch.rand(192, 192, 3), tile=100, step=lambda *step: steps.append(step))
+    assert steps == [(done, 17) for done in range(18)]
+
+
+def test_one_tile_needs_no_samples():
+    network = Gathers()
+    ran(network, torch.rand(100, 80, 3), tile=100)
+    assert network.seen == [(100, 80)]
+
+
+def test_memory_that_runs_out_on_the_samples():
+    network = Gathers(fails_at=1)
+    steps = []
+    ran(network, torch.rand(256, 256, 3), tile=256 - 64, step=lambda *step: steps.append(step))
+    assert max(max(seen) for seen in network.seen[1:]) <= 96
+    assert steps[-1] == (steps[-1][1], steps[-1][1])
+    assert len(network.seen) == 1 + steps[-1][1]
+
+
+def test_networks_that_look_at_all_pixels():
+    assert has_statistics(Gathers())
+    assert has_statistics(nn.Sequential(nn.AdaptiveAvgPool2d((1, 1))))
+    assert not has_statistics(nn.Sequential(nn.AdaptiveAvgPool2d(2), nn.Conv2d(3, 3, 1)))

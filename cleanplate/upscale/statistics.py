@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from math import isqrt
 from typing import Any
 
 import torch
@@ -34,13 +35,13 @@ def samples(image: Tensor, pixels: int, align: int = 1) -> Tensor:
 
     Args:
         image: ``[H, W, 3]``.
-        pixels: the most that all of them have together, but for one that there always is.
+        pixels: the most that all of them have together.
         align: their sides are multiples of it, unless the image is smaller.
 
     Returns:
         ``[n, 3, h, w]``, h and w the same or as much as the image has.
     """
-    side = -(-_SIDE // align) * align
+    side = max(min(_SIDE, isqrt(pixels)) // align, 1) * align
     height, width = min(side, image.shape[0]), min(side, image.shape[1])
     cells = [
         (y, x) for y in range(image.shape[0] // height) for x in range(image.shape[1] // width)

@@ -53,24 +53,25 @@ def ran(network, image, **around):
 
 
 @pytest.mark.parametrize(
-    ("height", "width", "pixels", "count", "side"),
+    ("height", "width", "pixels", "shape"),
     [
-        (256, 384, 256 * 384, 24, 64),
-        (512, 768, 512 * 512, 64, 64),
-        (512, 768, 100, 1, 64),
-        (1000, 90, 10**6, 15, 64),
-        (1000, 40, 10**6, 15, 40),
+        (256, 384, 256 * 384, (24, 3, 64, 64)),
+        (512, 768, 512 * 512, (64, 3, 64, 64)),
+        (512, 768, 40 * 40, (1, 3, 40, 40)),
+        (1000, 90, 10**6, (15, 3, 64, 64)),
+        (1000, 40, 10**6, (15, 3, 64, 40)),
     ],
 )
-def test_samples_do_not_overlap(height, width, pixels, count, side):
+def test_samples_do_not_overlap(height, width, pixels, shape):
     image = torch.arange(height * width * 3).view(height, width, 3)
     parts = samples(image, pixels)
-    assert parts.shape == (count, 3, 64, side)
+    assert parts.shape == shape
     assert len(parts.unique()) == parts.numel()
 
 
 def test_samples_have_sides_that_the_network_takes():
-    assert samples(torch.rand(300, 300, 3), 10**6, align=24).shape == (16, 3, 72, 72)
+    assert samples(torch.rand(300, 300, 3), 10**6, align=24).shape == (36, 3, 48, 48)
+    assert samples(torch.rand(300, 300, 3), 10**6, align=96).shape == (9, 3, 96, 96)
 
 
 @pytest.mark.parametrize("share", [0.1, 0.25, 0.5, 0.7])

@@ -1,13 +1,4 @@
-"""Cases for RemovalCheck: crops before and after a refinement, with and without a new object.
-
-Every photo and every cut-out belongs to the tuning or to the held-out split, never to both, and a
-cut-out comes from a photo of its own split.
-
-A hole lies inside one of the hand-drawn boxes of `TUNING` or `HELD_OUT`: background, texture, or
-structure that runs on outside (planks, a flag's stripes, a coat against the sky, branching
-vessels). No box holds a whole thing of its own, because a refinement that shows one has painted an
-object, even if the photographer had seen it there.
-"""
+"""Cases for RemovalCheck: crops before and after a refinement, with and without a new object."""
 
 from __future__ import annotations
 
@@ -20,102 +11,13 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from check_splits import HELD_OUT, HELD_OUT_CUTOUTS, TUNING, TUNING_CUTOUTS, Place
 
-Boxes = tuple[tuple[int, int, int, int], ...]
-"""left, top, right, bottom in pixels of the photo."""
+folder: Path | None = None
+"""Where the photos lie that come with no Python package."""
 
-TUNING: dict[str, Boxes] = {
-    "astronaut": (
-        (72, 0, 146, 130),
-        (300, 20, 368, 230),
-        (0, 100, 66, 370),
-        (66, 230, 130, 480),
-        (120, 265, 235, 350),
-    ),
-    "motorcycle_left": (
-        (0, 400, 200, 500),
-        (340, 415, 540, 500),
-        (0, 290, 115, 420),
-        (80, 0, 165, 100),
-        (225, 15, 305, 145),
-    ),
-    "camera": (
-        (130, 0, 512, 70),
-        (340, 250, 512, 420),
-        (150, 300, 230, 490),
-        (20, 190, 140, 350),
-        (30, 50, 140, 210),
-    ),
-    "brick": ((0, 0, 512, 512),),
-    "grass": ((0, 0, 512, 512),),
-    "ihc": ((0, 0, 250, 230), (290, 0, 440, 250), (130, 230, 240, 512), (380, 250, 512, 512)),
-}
-HELD_OUT: dict[str, Boxes] = {
-    "coffee": (
-        (0, 150, 78, 400),
-        (430, 20, 600, 200),
-        (480, 170, 600, 400),
-        (80, 250, 190, 360),
-        (330, 320, 480, 400),
-    ),
-    "chelsea": ((0, 100, 110, 300), (150, 15, 285, 80), (365, 140, 451, 300), (85, 180, 225, 260)),
-    "rocket": (
-        (210, 10, 300, 350),
-        (330, 10, 430, 350),
-        (5, 30, 95, 340),
-        (555, 0, 640, 340),
-        (160, 150, 225, 340),
-    ),
-    "gravel": ((0, 0, 512, 512),),
-    "moon": ((10, 150, 220, 500), (330, 200, 500, 500), (190, 200, 280, 460)),
-    "retina": ((200, 200, 1200, 450), (300, 900, 1200, 1250), (850, 450, 1300, 950)),
-    # these two come with scikit-learn; without it their cases are left out
-    "china.jpg": (
-        (250, 10, 640, 180),
-        (360, 160, 550, 270),
-        (10, 350, 330, 427),
-        (350, 290, 545, 427),
-        (555, 180, 640, 400),
-        (85, 150, 320, 350),
-    ),
-    "flower.jpg": ((10, 10, 170, 420), (455, 60, 630, 380), (185, 95, 285, 335)),
-}
-
-Place = tuple[str, str, tuple[int, ...]]
-"""How to cut: photo, way, numbers. See `_cut`."""
-
-TUNING_CUTOUTS: dict[str, Place] = {
-    "astronaut": ("astronaut", "grab", (130, 10, 320, 200)),
-    "badge": ("astronaut", "ellipse", (171, 385, 38, 38)),
-    "helmet": ("astronaut", "grab", (275, 345, 505, 511)),
-    "wheel": ("motorcycle_left", "ellipse", (192, 317, 68, 80)),
-    "tank": ("motorcycle_left", "grab", (240, 140, 520, 290)),
-    "cameraman": ("camera", "grab", (100, 55, 350, 310)),
-    "coin 1": ("coins", "ellipse", (334, 42, 29, 29)),
-    "coin 2": ("coins", "ellipse", (270, 119, 25, 25)),
-    "coin 3": ("coins", "ellipse", (345, 186, 31, 31)),
-    "coin 4": ("coins", "ellipse", (45, 258, 28, 28)),
-    "handwriting 1": ("text", "ink", (112, 65, 212, 120)),
-    "handwriting 2": ("text", "ink", (0, 30, 75, 85)),
-    "horse": ("horse", "dark", (0, 0, 400, 328)),
-    **{f"face {i}": ("lfw_subset", "face", (i,)) for i in range(6)},
-}
-HELD_OUT_CUTOUTS: dict[str, Place] = {
-    "cat": ("chelsea", "grab", (100, 5, 375, 290)),
-    "cat's eye": ("chelsea", "ellipse", (172, 117, 34, 32)),
-    "cup": ("coffee", "grab", (160, 10, 430, 320)),
-    "cup and saucer": ("coffee", "ellipse", (280, 205, 195, 185)),
-    "spoon": ("coffee", "ellipse", (365, 285, 40, 42)),
-    "rocket": ("rocket", "grab", (295, 115, 350, 415)),
-    "crater": ("moon", "ellipse", (120, 86, 27, 27)),
-    "words 1": ("page", "ink", (0, 5, 150, 35)),
-    "words 2": ("page", "ink", (0, 45, 120, 110)),
-    "snake": ("logo", "ellipse", (248, 248, 244, 244)),
-    "bead": ("cell", "ellipse", (428, 372, 70, 70)),
-    "flower": ("flower.jpg", "grab", (165, 80, 450, 360)),
-    "pagoda": ("china.jpg", "grab", (70, 25, 350, 390)),
-    **{f"face {i}": ("lfw_subset", "face", (i,)) for i in range(50, 56)},
-}
+_LONG = 640
+"""Pixels of their longer side, shrunk to."""
 
 BEFORES = ("lama-like", "lama-like", "telea", "navier_stokes", "biharmonic", "patches")
 AFTERS = ("truth", "truth", "truth", "patches", "textured before", "before")
@@ -135,16 +37,34 @@ class Case:
 
 @functools.cache
 def picture(name: str) -> np.ndarray:
-    """A photo of scikit-image's or scikit-learn's package, ``[H, W, 3]`` float32 in 0..1."""
-    package = "sklearn" if name in ("china.jpg", "flower.jpg") else "skimage"
-    spec = importlib.util.find_spec(package)
-    if spec is None or spec.origin is None:
-        raise FileNotFoundError(f"{name} comes with {package}")
-    root = Path(spec.origin).parent
-    folder = root / "datasets" / "images" if package == "sklearn" else root / "data"
-    path = next(p for p in sorted(folder.glob(f"{name}*")) if p.suffix in (".png", ".jpg"))
+    """A photo ``[H, W, 3]`` float32 in 0..1: of a package, or of `folder` and then shrunk.
+
+    Raises FileNotFoundError where it is not installed.
+    """
+    if (found := _file(name)) is None:
+        raise FileNotFoundError(f"{name} is neither in an installed package nor in --photos")
+    path, packaged = found
     pixels = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    factor = _LONG / max(pixels.shape[:2])
+    if factor < 1 and not packaged:
+        size = round(pixels.shape[1] * factor), round(pixels.shape[0] * factor)
+        pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
     return np.ascontiguousarray(pixels[..., ::-1]).astype(np.float32) / 255
+
+
+def _file(name: str) -> tuple[Path, bool] | None:
+    """Where a photo lies, and whether a package brings it."""
+    for package, inner in (("skimage", "data"), ("sklearn", "datasets/images")):
+        spec = importlib.util.find_spec(package)
+        if spec is None or spec.origin is None:
+            continue
+        for path in sorted((Path(spec.origin).parent / inner).glob(f"{name}*")):
+            if path.suffix in (".png", ".jpg"):
+                return path, True
+    if folder is not None:
+        for path in sorted(folder.glob(f"{name}.*")):
+            return path, False
+    return None
 
 
 @functools.cache

@@ -11,12 +11,7 @@ from numpy.typing import NDArray
 
 from .geometry import Box
 from .novelty import Samples, clustered, nearest, novelty
-
-Array = NDArray[np.float32]
-Flags = NDArray[np.bool_]
-
-SIDE = 96
-"""Pixels that a hole's bounding box measures when it is looked at (the root of its area)."""
+from .removal_view import Array, Flags, View, blur
 
 _RADIUS = 2
 _INSIDE, _AROUND = 600, 1000
@@ -24,39 +19,6 @@ _INSIDE, _AROUND = 600, 1000
 
 _SEEN = 0.1
 """A distance between two patches of 5x5 pixels in Lab / 100 that hardly anybody sees."""
-
-
-@dataclass(frozen=True, eq=False)
-class View:
-    """A hole and its surroundings, at the size at which they are compared.
-
-    Attributes:
-        before: ``[h, w, 3]``, CIE Lab divided by 100.
-        after: the same, brought to the tone of `before` by what the surroundings show.
-        hole: ``[h, w]``, True in it.
-        box: where the view lies in the image, in its pixels.
-    """
-
-    before: Array
-    after: Array
-    hole: Flags
-    box: Box
-
-    @property
-    def extent(self) -> float:
-        """The root of the hole's area, in pixels of the view."""
-        return sqrt(float(self.hole.sum()))
-
-    def box_of(self, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> Box:
-        """The box in the image around pixels of the view."""
-        scale = self.box.width / self.hole.shape[1], self.box.height / self.hole.shape[0]
-        around = Box.from_edges(
-            self.box.x + round(int(columns.min()) * scale[0]),
-            self.box.y + round(int(rows.min()) * scale[1]),
-            self.box.x + round((int(columns.max()) + 1) * scale[0]),
-            self.box.y + round((int(rows.max()) + 1) * scale[1]),
-        )
-        return around.intersect(self.box) or self.box
 
 
 @dataclass(frozen=True)
@@ -68,22 +30,22 @@ class Features:
             surroundings, and how much worse than what was there before.
         shape: the same of patches of twice that size.
         texture: how far the strength of the texture is from any around and before.
-        enclosed: size and contrast of the largest new region that stands out from all that leads
-            to it.
+        colour: how far the softened colours are from any around and before.
         island: the change in the middle of the hole against that at its rim: what continues from
             outside changes both.
         change: the change since before at the size of an object, against what varies around.
-        detail: the strength of details against that of the surroundings. Its weight is negative:
-            where all of the hole got sharper, the others are high for no object.
+        grain: the gradients of the hole's calmest quarter against those of the surroundings. Its
+            weight is negative: where all of the hole got sharper, the others are high for no
+            object.
     """
 
     pattern: float
     shape: float
     texture: float
-    enclosed: float
+    colour: float
     island: float
     change: float
-    detail: float
+    grain: float
 
     @property
     def values(self) -> tuple[float, ...]:
@@ -91,73 +53,11 @@ class Features:
             self.pattern,
             self.shape,
             self.texture,
-            self.enclosed,
+            self.colour,
             self.island,
             self.change,
-            self.detail,
+            self.grain,
         )
-
-
-def view(before: Array, after: Array, hole: Flags, found: Box) -> View:
-    """Cut the hole out with half its size around it, and shrink it to a common size.
-
-    Args:
-        before: ``[H, W, 3]`` RGB in 0..1.
-        after: the same place, changed.
-        hole: ``[H, W]``, with at least one True pixel.
-        found: its bounding box.
-    """
-    side = sqrt(found.width * found.height)
-    whole = Box(0, 0, hole.shape[1], hole.shape[0])
-    box = found.pad(round(0.5 * side) + 8).intersect(whole) or found
-    place = box.rows, box.columns
-    cut = [before[place], after[place], hole[place].astype(np.float32)]
-    if side > SIDE:
-        size = (
-            max(1, round(box.width * SIDE / side)),
-            max(1, round(box.height * SIDE / side)),
-        )
-        cut = [cv2.resize(np.ascontiguousarray(x), size, interpolation=cv2.INTER_AREA) for x in cut]
-    small_before, small_after, covered = cut
-    small = covered >= 0.5
-    if not small.any():
-        small = covered >= covered.max()
-    toned = _same_tone(small_after, small_before, ~small)
-    return View(_lab(small_before), _lab(toned), small, box)
-
-
-def _lab(rgb: Array) -> Array:
-    lab: Array = cv2.cvtColor(np.ascontiguousarray(rgb.clip(0, 1)), cv2.COLOR_RGB2Lab)
-    return lab / np.float32(100)
-
-
-def _same_tone(after: Array, before: Array, ring: Flags) -> Array:
-    """Undo a gain and an offset per channel, fitted to the surroundings without their outliers."""
-    clear = cv2.erode(ring.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
-    where = clear if clear.sum() >= 20 else ring
-    if where.sum() < 4:
-        return after
-    result = after.copy()
-    soft_after, soft_before = _blur(after, 1.5)[where], _blur(before, 1.5)[where]
-    for c in range(3):
-        x, y = soft_after[:, c], soft_before[:, c]
-        keep = np.ones(len(x), bool)
-        gain, offset = 1.0, 0.0
-        for _ in range(3):
-            middle_x, middle_y = float(x[keep].mean()), float(y[keep].mean())
-            together = float(((x[keep] - middle_x) * (y[keep] - middle_y)).mean())
-            gain = (together + 1e-4) / (float(x[keep].var()) + 1e-4)
-            gain = min(max(gain, 0.8), 1.25)
-            offset = middle_y - gain * middle_x
-            error = abs(gain * x + offset - y)
-            keep = error <= np.quantile(error, 0.8) + 1e-6
-        result[..., c] = gain * after[..., c] + offset
-    return result
-
-
-def _blur(x: Array, sigma: float) -> Array:
-    blurred: Array = cv2.GaussianBlur(x, (0, 0), sigma)
-    return blurred
 
 
 def _high(values: Array, quantile: float = 0.97) -> float:
@@ -166,21 +66,19 @@ def _high(values: Array, quantile: float = 0.97) -> float:
 
 def measure(seen: View) -> tuple[Features, Box | None]:
     """The features of a hole, and a box around what is newest in it, if anything is."""
-    after, before = _blur(seen.after, 0.8), _blur(seen.before, 0.8)
+    after, before = blur(seen.after, 0.8), blur(seen.before, 0.8)
     fine = _patches(seen, after, before, 2, dc=0.6, nearness=0.1)
     coarse = _patches(seen, after, before, 4, dc=0.7, nearness=0.3)
-    change, detail = _bands(seen)
-    enclosed, region = _enclosed(seen)
     features = Features(
         pattern=log(_high(fine.misfit) + 0.1),
         shape=log(_high(coarse.misfit) + 0.1),
         texture=log(_texture(seen, after, before) + 0.03),
-        enclosed=log(sqrt(enclosed) + 0.01),
+        colour=log(_colour(seen) + 0.004),
         island=_island(seen),
-        change=change,
-        detail=detail,
+        change=_change(seen),
+        grain=_grain(seen),
     )
-    return features, _newest(seen, fine, region)
+    return features, _newest(seen, fine, _enclosed(seen))
 
 
 @dataclass(frozen=True, eq=False)
@@ -269,25 +167,45 @@ def _flat(windows: Array) -> Array:
     return np.ascontiguousarray(windows.reshape(len(windows), int(np.prod(windows.shape[1:]))))
 
 
-def _bands(seen: View) -> tuple[float, float]:
-    """Features `change` and `detail`: what two bands of a Laplacian pyramid hold."""
-    hole, ring = seen.hole, ~seen.hole
+def _change(seen: View) -> float:
+    """Feature `change`: what a band of a Laplacian pyramid holds."""
+    sigma = max(seen.extent / 10, 0.3)
 
-    def band(image: Array, sigma: float) -> Array:
-        sigma = max(sigma, 0.3)
-        return _blur(image, sigma) - _blur(image, 3 * sigma)
+    def band(image: Array) -> Array:
+        return blur(image, sigma) - blur(image, 3 * sigma)
 
-    def strength(values: Array) -> Array:
-        root: Array = np.sqrt((values**2).sum(axis=2))
-        return root
+    old = band(seen.before)
+    changed = _strength(band(seen.after) - old)
+    return log((_high(changed[seen.hole]) + 0.005) / (_high(_strength(old)[~seen.hole]) + 0.01))
 
-    middle, fine = seen.extent / 10, seen.extent / 24
-    old = band(seen.before, middle)
-    changed = strength(band(seen.after, middle) - old)
-    change = log((_high(changed[hole]) + 0.005) / (_high(strength(old)[ring]) + 0.01))
-    now = strength(band(seen.after, fine))
-    detail = log((_high(now[hole]) + 0.005) / (_high(now[ring]) + 0.01))
-    return change, detail
+
+def _strength(values: Array) -> Array:
+    root: Array = np.sqrt((values**2).sum(axis=2))
+    return root
+
+
+def _grain(seen: View) -> float:
+    """Feature `grain`."""
+    soft = blur(seen.after, seen.extent / 60 + 0.6)
+    along_x, along_y = (cv2.Scharr(soft, cv2.CV_32F, *d, scale=1 / 32) for d in ((1, 0), (0, 1)))
+    slope = np.hypot(_strength(along_x), _strength(along_y))
+    calm_in, calm_out = (_high(slope[where], 0.25) for where in (seen.hole, ~seen.hole))
+    return log((calm_in + 0.002) / (calm_out + 0.002))
+
+
+_LIGHT = 0.5
+"""What a difference in lightness counts beside one in colour: light varies more."""
+
+
+def _colour(seen: View) -> float:
+    """How far the colours in the hole are from any around and before."""
+    sigma = max(seen.extent / 24, 0.8)
+    weights = np.array((_LIGHT, 1, 1), np.float32)
+    now, then = weights * blur(seen.after, sigma), weights * blur(seen.before, sigma)
+    inside, around = _pick(seen.hole, 500), _pick(~seen.hole, _AROUND)
+    found = Samples(*inside, now[inside])
+    away = nearest(found.values, np.concatenate((now[around], then[inside])), 1)[0]
+    return _high(clustered(away, found.places, seen.extent / 10))
 
 
 def _texture(seen: View, after: Array, before: Array) -> float:
@@ -310,39 +228,38 @@ def _energies(image: Array, window: float) -> Array:
     """Logarithm of the root mean square of three bands ``[h, w, 3]`` in a Gaussian window."""
     bands, last = [], image
     for sigma in (1.0, 2.0, 4.0):
-        softer = _blur(image, sigma)
+        softer = blur(image, sigma)
         square = ((last - softer) ** 2).sum(axis=2)
-        bands.append(np.log(np.sqrt(_blur(square, window)) + 0.012))
+        bands.append(np.log(np.sqrt(blur(square, window)) + 0.012))
         last = softer
     return np.dstack(bands).astype(np.float32)
 
 
 def _island(seen: View) -> float:
     """Feature `island`."""
-    change = np.sqrt(((_blur(seen.after, 1.5) - _blur(seen.before, 1.5)) ** 2).sum(axis=2))
+    change = _strength(blur(seen.after, 1.5) - blur(seen.before, 1.5))
     depth = cv2.distanceTransform(seen.hole.astype(np.uint8), cv2.DIST_L2, 5)
     rim = seen.hole & (depth < 0.06 * seen.extent + 1.5)
     middle = seen.hole & (depth > 0.15 * seen.extent)
     return log((_high(change[middle]) + 0.02) / (_high(change[rim]) + 0.02))
 
 
-def _enclosed(seen: View) -> tuple[float, Flags]:
-    """Contrast times share of the hole of the largest new enclosed region, and what shows of it.
+def _enclosed(seen: View) -> Flags:
+    """The largest new enclosed region.
 
     A pixel is enclosed by as much as it is brighter (or darker, or of another hue) than the best
     path to the surroundings: grey-scale reconstruction (Vincent, 1993).
     """
     soft = seen.extent / 40 + 0.6
-    after, before = _blur(seen.after, soft), _blur(seen.before, soft)
-    changed = 1.5 * np.sqrt(((after - before) ** 2).sum(axis=2))
-    new = np.minimum(_stands_out(after, seen.hole), changed)
+    after, before = blur(seen.after, soft), blur(seen.before, soft)
+    new = np.minimum(_stands_out(after, seen.hole), 1.5 * _strength(after - before))
     marked = ((new > 0.03) & seen.hole).astype(np.uint8)
     count, labels = cv2.connectedComponents(marked, connectivity=4)
     if count < 2:
-        return 0.0, np.zeros_like(seen.hole)
-    weight = np.bincount(labels.ravel(), (new * marked).ravel())
-    largest = int(weight.argmax())
-    return float(weight[largest]) / float(seen.hole.sum()), (labels == largest) & (new > 0.06)
+        return np.zeros_like(seen.hole)
+    largest = int(np.bincount(labels.ravel(), (new * marked).ravel()).argmax())
+    region: Flags = (labels == largest) & (new > 0.06)
+    return region
 
 
 def _stands_out(image: Array, where: Flags) -> Array:

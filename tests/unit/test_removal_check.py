@@ -82,6 +82,23 @@ def test_the_box_holds_the_object():
     assert f"{box.width}x{box.height} px" in verdict.reason
 
 
+def test_a_colour_found_around_is_less_new_than_another():
+    bars, none = (
+        check_removal(BEFORE, with_disc(BEFORE, colour), MASK).features.colour
+        for colour in ((0.75, 0.7, 0.6), (0.6, 0.7, 0.95))
+    )
+    assert bars < none - 1
+
+
+def test_grain_tells_a_sharper_hole_from_an_object_in_a_soft_one():
+    grain = {
+        name: check_removal(BEFORE, after.clamp(0, 1), MASK).features.grain
+        for name, after in (GOOD | BAD).items()
+    }
+    assert abs(grain["the texture of the surroundings"]) < 0.3
+    assert grain["a dark disc"] < -0.5
+
+
 @pytest.mark.parametrize("after", ["a red disc", "all of it", "unchanged"])
 def test_the_resolution_does_not_matter(after):
     after = {**GOOD, **BAD}[after].clamp(0, 1)

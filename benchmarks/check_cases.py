@@ -17,7 +17,7 @@ folder: Path | None = None
 """Where the photos lie that come with no Python package."""
 
 _LONG = 640
-"""Pixels of their longer side, shrunk to."""
+"""Pixels that the longer side of those is shrunk to."""
 
 BEFORES = ("lama-like", "lama-like", "telea", "navier_stokes", "biharmonic", "patches")
 AFTERS = ("truth", "truth", "truth", "patches", "textured before", "before")

@@ -12,6 +12,7 @@ from .texture import Texture
 
 _DIMENSIONS = 24
 _GAP = 12
+_COMPARED = 1 << 22
 
 
 class Matcher:
@@ -93,6 +94,16 @@ class Matcher:
             for step in (1, -1, self.grid.stride, -self.grid.stride):
                 place = self._place[self.grid.clamp(self.targets + step * distance)]
                 self.try_offsets(torch.where(place >= 0, self.offsets[place], 0))
+
+    def search_everywhere(self) -> None:
+        """Try for every patch the one that is most like it; for coarse scales."""
+        squares = self._bank.square().sum(1)
+        at_once = max(1, _COMPARED // len(squares))
+        found = [
+            torch.addmm(squares, part, self._bank.T, alpha=-2).argmin(1)
+            for part in self._wanted.split(at_once)
+        ]
+        self.try_offsets(self.sources[torch.cat(found)] - self.targets)
 
     def search_beside(self) -> None:
         """Try the eight places next to the best ones: an enlarged offset may be off by one."""

@@ -103,6 +103,8 @@ class PatchMatch:
             part = level.cut(box)
             texture = textures[i].cut(box)
             turn = _Turn(part, texture, field[box.rows, box.columns], patch, generator, i > 0)
+            if i == len(levels) - 1:
+                turn.trust(field[box.rows, box.columns])
             for _ in range(rounds[i]):
                 progress.step(4 ** (len(levels) - 1 - i))
                 turn.run()
@@ -132,6 +134,19 @@ class _Turn:
         self._matcher.start_from(_flat(grid.spread(field)[self._matcher.targets], grid))
         self._pixels = self._elected()
         self._rounds = 0
+
+    def trust(self, field: Tensor) -> None:
+        """Begin with the pixels that offsets ``[H, W, 2]`` lead to.
+
+        Some lead so near to a hole or a border that no whole patch is there. Patches that look like
+        what these show must be searched for: of those around, some know nothing of it.
+        """
+        offsets = _flat(field, self._matcher.grid)[self._scale.hole]
+        shown = copied(self._scale.pixels, self._scale.hole, offsets)
+        told = (field != 0).any(-1, keepdim=True)
+        self._pixels = torch.where(told, shown, self._pixels)
+        self._matcher.look_at(self._pixels)
+        self._matcher.search_everywhere()
 
     def run(self) -> None:
         if self._rounds:

@@ -16,9 +16,9 @@ _PEAKS = 400
 _RIM_VOTES = 4.0
 _LEAST_WORTH = 0.01
 _CELLS = 2.5e6
-_ROUNDS = 24
-_DAMPING = 0.3
+_SWEEPS = 6
 _FORBIDDEN = 1e4
+_STEPS = ((0, 1), (0, -1), (1, 0), (-1, 0))
 
 
 def shift_map(scale: Scale, patch: int, labels: int, generator: torch.Generator) -> Tensor:
@@ -28,7 +28,9 @@ def shift_map(scale: Scale, patch: int, labels: int, generator: torch.Generator)
     Patch Offsets, ECCV 2012) tell how a pattern repeats and along which direction an edge runs. A
     Markov random field then picks one of them for each pixel so that neighbours with different
     offsets agree on what lies around both (Pritch et al., Shift-Map Image Editing, ICCV 2009), by
-    min-sum belief propagation instead of their graph cuts, since it runs on all pixels at once.
+    min-sum belief propagation instead of their graph cuts. It sweeps over the hole row by row, then
+    column by column (Tappen and Freeman, ICCV 2003): messages that all pixels send at once travel
+    one pixel a round, and the two ends of a line across a large hole never learn of each other.
 
     Args:
         scale: a coarse scale; the time grows with its hole's area and the square of `labels`.
@@ -137,25 +139,38 @@ def _propagate_beliefs(scale: Scale, offsets: Tensor) -> tuple[Tensor, Tensor]:
     differ = torch.cdist(there, there).square()  # [N, K, K]
     differ = torch.where(known[:, :, None] & known[:, None, :], differ, unknown)
 
-    place = torch.full(scale.hole.shape, -1, device=y.device)
+    # message [N, K] from the neighbour on the right, on the left, below and above
+    messages = [torch.zeros_like(data) for _ in _STEPS]
+    sweeps = _lines(scale.hole)
+    seams = [differ[to] + differ[sender] for _, to, sender in sweeps]
+    for _ in range(_SWEEPS):
+        for (direction, to, sender), seam in zip(sweeps, seams, strict=True):
+            # what the sender believes without what it heard from here
+            others = (m[sender] for i, m in enumerate(messages) if i != direction ^ 1)
+            cost = (sum(others, data[sender]).unsqueeze(1) + seam).amin(2)
+            messages[direction][to] = cost - cost.amin(1, keepdim=True)
+    return sum(messages, data).argmin(1), allowed.any(1)
+
+
+def _lines(hole: Tensor) -> list[tuple[int, Tensor, Tensor]]:
+    """Who tells whom, one row or column of the hole after the other: down, up, right and left.
+
+    Each is an index into `_STEPS`, the pixels that are told, and beside each the one that tells it.
+    """
+    y, x = hole.nonzero(as_tuple=True)
+    place = torch.full(hole.shape, -1, device=y.device)
     place[y, x] = torch.arange(len(y), device=y.device)
-    padded = F.pad(place, (1, 1, 1, 1), value=-1)
-    around = [padded[y + 1 + dy, x + 1 + dx] for dy, dx in ((0, 1), (0, -1), (1, 0), (-1, 0))]
-    seams = [torch.where((n >= 0)[:, None, None], differ + differ[n], 0) for n in around]
-    messages = [torch.zeros_like(data) for _ in around]  # from the neighbour in each direction
-    for _ in range(_ROUNDS):
-        belief = data + sum(messages)
-        sent = []
-        for direction, (neighbour, seam) in enumerate(zip(around, seams, strict=True)):
-            # what the neighbour believes without what it heard from here
-            heard = belief[neighbour] - messages[direction ^ 1][neighbour]
-            cost = (heard.unsqueeze(1) + seam).amin(2)
-            cost = cost - cost.amin(1, keepdim=True)
-            sent.append(torch.where((neighbour >= 0).unsqueeze(1), cost, 0))
-        messages = [
-            _DAMPING * old + (1 - _DAMPING) * new for old, new in zip(messages, sent, strict=True)
-        ]
-    return (data + sum(messages)).argmin(1), allowed.any(1)
+    place = F.pad(place, (1, 1, 1, 1), value=-1)
+    found = []
+    for direction in (3, 2, 1, 0):
+        dy, dx = _STEPS[direction]
+        sender = place[y + 1 + dy, x + 1 + dx]
+        line = (y if dy else x).masked_fill(sender < 0, -1)
+        for at in sorted(line.unique().tolist(), reverse=dy + dx > 0):
+            if at >= 0:
+                to = (line == at).nonzero()[:, 0]
+                found.append((direction, to, sender[to]))
+    return found
 
 
 def _rim_cost(scale: Scale, looks: Tensor, y: Tensor, x: Tensor, offsets: Tensor) -> Tensor:

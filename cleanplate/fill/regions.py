@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import partial, reduce
 
 import torch
 from torch import Tensor
@@ -122,47 +122,65 @@ def _plan(
     mask: Tensor, source: Tensor | None, crops_of: Callable[..., list[Box]], shared: bool
 ) -> Iterator[_Job]:
     """What to fill: image by image, the crops that hold something of its mask."""
-    # One frame's marks at a time: those of all frames would grow with the batch.
-    for i, one in enumerate(mask):
-        if masks.core(one).all():
+    held = _held(mask)
+    for i, (one, box) in enumerate(zip(mask, held, strict=True)):
+        if box and box.size.area == one.numel() and masks.core(one).all():
             where = f" of image {i}" if len(mask) > 1 else ""
             raise ValueError(
                 f"mask covers the whole image{where}, so nothing is left to fill from: paint only "
                 "over what shall go (or invert the mask)."
             )
+    free = [None] * len(mask) if source is None else _held(source)
     same_masks = mask.stride(0) == 0 and (source is None or source.stride(0) == 0)
-    boxes: list[Box] | None = None
-    if shared:
-        boxes = crops_of(_union(mask), None if source is None else _union(source))
-    for i, one in enumerate(mask):
-        marked = masks.core(one)
+    boxes: list[Box] | None = crops_of(mask, _around(held), _around(free)) if shared else None
+    for i, box in enumerate(held):
+        if box is None:
+            continue
         if boxes is None or not (shared or same_masks):
-            boxes = crops_of(marked, None if source is None else masks.core(source[i]))
-        for box in boxes:
-            if marked[box.rows, box.columns].any():
-                yield i, box
+            boxes = crops_of(mask[i : i + 1], box, free[i])
+        for crop in boxes:
+            if not shared or masks.core(mask[i, crop.rows, crop.columns]).any():
+                yield i, crop
 
 
 def _crops(
-    marked: Tensor, source: Tensor | None, *, size: Size, reach: int, factor: float, pixels: int
+    frames: Tensor,
+    around: Box | None,
+    source: Box | None,
+    *,
+    size: Size,
+    reach: int,
+    factor: float,
+    pixels: int,
 ) -> list[Box]:
-    """Boxes around the objects of one mask that do not touch each other."""
+    """Boxes that do not touch each other around the objects of masks, all of them `around`."""
     whole = Box.of(size)
-    held_source = masks.bounding_box(source) if source is not None else None
     views = []
-    for box in masks.object_boxes(marked):
-        around = max(margin(box.size, factor, pixels), reach + _LEAST_KNOWN)
+    for box in _objects(frames, around) if around else ():
+        context = max(margin(box.size, factor, pixels), reach + _LEAST_KNOWN)
         held = box.pad(reach + 1).intersect(whole) or box
-        view = context_box(held, size, size=box.pad(around).size)
-        views.append(view.union(held_source) if held_source else view)
+        view = context_box(held, size, size=box.pad(context).size)
+        views.append(view.union(source) if source else view)
     return masks.merge_boxes(views)
 
 
-def _union(mask: Tensor) -> Tensor:
-    union = masks.core(mask[0])
-    for one in mask[1:]:
-        union = union | masks.core(one)
-    return union
+def _objects(frames: Tensor, around: Box) -> list[Box]:
+    # One frame's marks at a time: those of all frames would grow with the batch.
+    parts = (masks.core(one[around.rows, around.columns]) for one in frames)
+    union = reduce(torch.logical_or, parts)
+    return [box.shift(around.x, around.y) for box in masks.object_boxes(union)]
+
+
+def _held(mask: Tensor) -> list[Box | None]:
+    """The box around what each mask marks; one mask for all images is looked at once."""
+    if mask.stride(0) == 0:
+        return [masks.marked_box(mask[0])] * len(mask)
+    return [masks.marked_box(one) for one in mask]
+
+
+def _around(boxes: list[Box | None]) -> Box | None:
+    found = [box for box in boxes if box]
+    return reduce(Box.union, found) if found else None
 
 
 def _groups(jobs: list[_Job], pixels: int) -> Iterator[list[_Job]]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from .grid import Grid
 
 _ROUNDS = 100
 _ENOUGH = 3e-3
-_MOST_JUMP = 2.0
+_MOST_JUMP = 0.5
+_MOST_DRIFT = 2.0
+_NEAR = 5
 _PASSES = 2
 
 
@@ -17,8 +20,11 @@ def hide_seams(pixels: Tensor, hole: Tensor, offsets: Tensor, screen: float) -> 
     """Keep the differences between neighbours as they were at the source, not the values.
 
     Poisson image editing (Pérez et al., SIGGRAPH 2003) for a copied fill, screened: a weak pull
-    towards the copied values keeps a bad match from colouring all of the hole, and jumps of more
-    than twice the spread of the known colours are left as they are: something ends there. Solved by
+    towards the copied values keeps a bad match from colouring all of the hole, and large jumps are
+    left as they are: something ends there. A jump as large as what lies close by at the sources is
+    an edge that two copies show in slightly different places, and hiding it would smear what is on
+    one side of it over the other: more than half the spread of the known colours is left. Where the
+    sources are smooth it is a drift of the light, and up to twice the spread is hidden. Solved by
     conjugate gradients.
 
     Args:
@@ -39,9 +45,10 @@ def hide_seams(pixels: Tensor, hole: Tensor, offsets: Tensor, screen: float) -> 
     source[index] = offsets
     place = torch.full((grid.length,), len(index), device=hole.device)
     place[index] = torch.arange(len(index), device=hole.device)
-    most = _MOST_JUMP**2 * pixels[~hole].var(0, unbiased=False).sum()
+    spread = pixels[~hole].var(0, unbiased=False).sum().sqrt()
+    contrast = grid.spread(_contrast(pixels))
 
-    neighbours, jumps, inland = [], [], []
+    neighbours, jumps, most, inland = [], [], [], []
     for step in (1, -1, grid.stride, -grid.stride):
         beside = grid.clamp(index + step)
         there = picture[beside] & (beside == index + step)
@@ -53,7 +60,12 @@ def hide_seams(pixels: Tensor, hole: Tensor, offsets: Tensor, screen: float) -> 
         sources = (mine.to(flat) + theirs.to(flat)).unsqueeze(-1)
         meant = first * mine.unsqueeze(-1) + second * theirs.unsqueeze(-1)
         jump = torch.where(sources > 0, copied - meant / sources.clamp(min=1), 0)
+        edge = contrast[grid.clamp(index + offsets)].maximum(
+            contrast[grid.clamp(beside + source[beside])]
+        )
+        drift = (1 - edge / jump.norm(dim=1).clamp(min=1e-30)).clamp(min=0).unsqueeze(-1)
         jumps.append(jump)
+        most.append((spread * (_MOST_JUMP + (_MOST_DRIFT - _MOST_JUMP) * drift)).square())
         inland.append(there.unsqueeze(-1))
         neighbours.append(torch.where(there, place[beside], len(index)))
 
@@ -62,8 +74,8 @@ def hide_seams(pixels: Tensor, hole: Tensor, offsets: Tensor, screen: float) -> 
         # What the last pass brought closer holds together more firmly in the next.
         padded = torch.cat((change, torch.zeros_like(change[:1])))
         bonds = [
-            _biweight(jump + padded[beside] - change, most) * there
-            for jump, beside, there in zip(jumps, neighbours, inland, strict=True)
+            _biweight(jump + padded[beside] - change, limit) * there
+            for jump, limit, beside, there in zip(jumps, most, neighbours, inland, strict=True)
         ]
         pull = torch.stack([bond * jump for bond, jump in zip(bonds, jumps, strict=True)]).sum(0)
         change = _solve(change, neighbours, bonds, screen, pull)
@@ -77,6 +89,14 @@ def _difference(flat: Tensor, known: Tensor, start: Tensor, step: int) -> tuple[
     first, second = start.clamp(0, len(flat) - 1), (start + step).clamp(0, len(flat) - 1)
     valid = known[first] & known[second] & (second == first + step)
     return flat[second] - flat[first], valid
+
+
+def _contrast(pixels: Tensor) -> Tensor:
+    """How far apart the colours near each pixel are: ``[H, W]``."""
+    planes = pixels.movedim(-1, 0).unsqueeze(0)
+    high = F.max_pool2d(planes, _NEAR, 1, _NEAR // 2)
+    low = -F.max_pool2d(-planes, _NEAR, 1, _NEAR // 2)
+    return (high - low)[0].norm(dim=0)
 
 
 def _biweight(jump: Tensor, most: Tensor) -> Tensor:

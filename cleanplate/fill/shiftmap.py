@@ -136,7 +136,9 @@ def _propagate_beliefs(scale: Scale, offsets: Tensor) -> tuple[Tensor, Tensor]:
     data = torch.where(allowed, data, _FORBIDDEN * data.max().clamp(min=1e-12))
     known = _leads(~scale.hole, y, x, offsets)[0]
     unknown = _unknown_cost(scale)
-    differ = torch.cdist(there, there).square()  # [N, K, K]
+    differ = torch.cdist(
+        there, there, compute_mode="donot_use_mm_for_euclid_dist"
+    ).square()  # [N, K, K]
     differ = torch.where(known[:, :, None] & known[:, None, :], differ, unknown)
 
     # message [N, K] from the neighbour on the right, on the left, below and above

@@ -10,7 +10,7 @@ from .grid import Grid
 
 _ROUNDS = 100
 _ENOUGH = 3e-3
-_MOST_JUMP = 0.5
+_MOST_JUMP = 1.0
 _MOST_DRIFT = 2.0
 _NEAR = 5
 _PASSES = 2
@@ -23,7 +23,7 @@ def hide_seams(pixels: Tensor, hole: Tensor, offsets: Tensor, screen: float) -> 
     towards the copied values keeps a bad match from colouring all of the hole, and large jumps are
     left as they are: something ends there. A jump as large as what lies close by at the sources is
     an edge that two copies show in slightly different places, and hiding it would smear what is on
-    one side of it over the other: more than half the spread of the known colours is left. Where the
+    one side of it over the other: more than the spread of the known colours is left. Where the
     sources are smooth it is a drift of the light, and up to twice the spread is hidden. Solved by
     conjugate gradients.
 
@@ -93,10 +93,13 @@ def _difference(flat: Tensor, known: Tensor, start: Tensor, step: int) -> tuple[
 
 def _contrast(pixels: Tensor) -> Tensor:
     """How far apart the colours near each pixel are: ``[H, W]``."""
-    planes = pixels.movedim(-1, 0).unsqueeze(0)
-    high = F.max_pool2d(planes, _NEAR, 1, _NEAR // 2)
-    low = -F.max_pool2d(-planes, _NEAR, 1, _NEAR // 2)
-    return (high - low)[0].norm(dim=0)
+    planes = pixels.movedim(-1, 0)
+    highest = torch.cat((planes, -planes))
+    for window in ((1, _NEAR), (_NEAR, 1)):
+        reach = (window[0] // 2, window[1] // 2)
+        highest = F.max_pool2d(highest.unsqueeze(0), window, 1, reach)[0]
+    high, less_low = highest.chunk(2)
+    return (high + less_low).norm(dim=0)
 
 
 def _biweight(jump: Tensor, most: Tensor) -> Tensor:

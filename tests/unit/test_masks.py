@@ -150,3 +150,11 @@ def test_largest_objects_come_first_and_small_ones_not():
     assert [int((labels == label).sum()) for label, _ in objects] == [100, 9]
     assert len(masks.largest_objects(core, least=2, most=1)[1]) == 1
     assert masks.largest_objects(core & False, least=1, most=9)[1] == []
+
+
+@pytest.mark.parametrize("value", [0.5, 1.0])
+def test_the_box_of_what_a_soft_mask_marks(value):
+    mask = torch.full((30, 40), 0.4)
+    assert masks.marked_box(mask) is None
+    mask[3:9, 5] = mask[8, 5:20] = value
+    assert masks.marked_box(mask) == masks.bounding_box(masks.core(mask)) == Box(5, 3, 15, 6)

@@ -100,8 +100,10 @@ class Matcher:
         squares = self._bank.square().sum(1)
         at_once = max(1, _COMPARED // len(squares))
         found = [
-            torch.addmm(squares, part, self._bank.T, alpha=-2).argmin(1)
-            for part in self._wanted.split(at_once)
+            torch.addmm(
+                squares, self._wanted[start : start + at_once], self._bank.T, alpha=-2
+            ).argmin(1)
+            for start in range(0, len(self._wanted), at_once)
         ]
         self.try_offsets(self.sources[torch.cat(found)] - self.targets)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial, reduce
 
 import torch
@@ -178,7 +178,7 @@ def _held(mask: Tensor) -> list[Box | None]:
     return [masks.marked_box(one) for one in mask]
 
 
-def _around(boxes: list[Box | None]) -> Box | None:
+def _around(boxes: Sequence[Box | None]) -> Box | None:
     found = [box for box in boxes if box]
     return reduce(Box.union, found) if found else None
 

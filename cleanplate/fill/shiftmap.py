@@ -168,7 +168,7 @@ def _lines(hole: Tensor) -> list[tuple[int, Tensor, Tensor]]:
         dy, dx = _STEPS[direction]
         sender = place[y + 1 + dy, x + 1 + dx]
         line = (y if dy else x).masked_fill(sender < 0, -1)
-        for at in sorted(line.unique().tolist(), reverse=dy + dx > 0):
+        for at in sorted(set(line.tolist()), reverse=dy + dx > 0):
             if at >= 0:
                 to = (line == at).nonzero()[:, 0]
                 found.append((direction, to, sender[to]))

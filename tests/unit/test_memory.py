@@ -1,13 +1,16 @@
 import copy
+import ctypes
+import platform
 
 import pytest
 import torch
 
-from cleanplate.memory import copy_of, empty, zeros
+from cleanplate.memory import copy_of, empty, keep_freed, zeros
 
 CPU = torch.device("cpu")
 DTYPES = [torch.float16, torch.bfloat16, torch.float32, torch.float64]
 SHAPES = [(0, 3), (2, 3), (1, 700, 700, 3)]
+FIELDS = "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost"
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -49,3 +52,28 @@ def test_zeros_are_zero_and_writable():
     assert not made.any()
     made[1] = 1
     assert float(made.sum()) == 700 * 600
+
+
+class Mallinfo(ctypes.Structure):
+    """``struct mallinfo2`` of glibc 2.33 and later."""
+
+    _fields_ = tuple((name, ctypes.c_size_t) for name in FIELDS.split())
+
+
+def blocks_of_their_own():
+    """Blocks that go back to the system when they are freed."""
+    ask = ctypes.CDLL(None).mallinfo2
+    ask.restype = Mallinfo
+    return ask().hblks
+
+
+@pytest.mark.skipif(
+    platform.libc_ver()[0] != "glibc" or not hasattr(ctypes.CDLL(None), "mallinfo2"),
+    reason="other C libraries do as they like",
+)
+def test_layers_of_up_to_32_mib_are_kept():
+    keep_freed()
+    before = blocks_of_their_own()
+    kept = torch.empty(31 << 20, dtype=torch.uint8)
+    assert blocks_of_their_own() == before
+    del kept

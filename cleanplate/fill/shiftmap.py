@@ -89,7 +89,8 @@ def _count_offsets(scale: Scale, patch: int, generator: torch.Generator) -> Tens
     some = torch.randperm(len(y), generator=generator, device=generator.device)[:_SOURCES]
     some = some.sort().values.to(y.device)
     y, x = y[some], x[some]
-    planes = scale.pixels.movedim(-1, 0)
+    # Differences of large sums follow: in float32 the colours' range would decide what is nearest.
+    planes = scale.pixels.movedim(-1, 0).double()
     rows = _windows(planes, patch)[:, y - reach, x - reach].T  # [M, C p p]
     squares = (rows * rows).sum(1)
     # Flat patches are like each other everywhere: what they say counts little.

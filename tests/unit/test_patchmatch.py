@@ -79,8 +79,7 @@ def test_the_range_of_the_values_does_not_matter(gain, bias):
     truth, hole = stripes(64, 30, 5, 17), disc(64, 8)
     plain = PatchMatch()(truth, hole)
     scaled = (PatchMatch()(truth * gain + bias, hole) - bias) / gain
-    # rounding may decide between two stretches of ground that differ by their noise only
-    assert (plain - scaled).abs().quantile(0.99) < 0.015
+    assert (plain - scaled).abs().quantile(0.99) < 1e-3
     assert off_by(scaled, truth, hole) <= 2
 
 

@@ -27,6 +27,12 @@ export class Comparer {
     /** @type {readonly Pair[]} */
     #pairs = [];
     #index = 0;
+    /**
+     * The pair that is seen, while the one that was asked for may still be loading.
+     *
+     * @type {Pair | null}
+     */
+    #shown = null;
     #turn = 0;
     /** @type {Size | null} */
     #frame = null;
@@ -85,6 +91,7 @@ export class Comparer {
     async #load() {
         const pair = this.#pairs[this.#index];
         const turn = ++this.#turn;
+        if (!pair) this.#shown = null;
         this.#update();
         if (!pair) return;
         const images = [pair.before, pair.after].map((file) => {
@@ -97,7 +104,7 @@ export class Comparer {
         try {
             await Promise.all(images.map((image) => image.decode()));
         } catch {
-            if (turn === this.#turn) this.#say(this.#words.gone);
+            if (turn === this.#turn) this.#lose();
             return;
         }
         // Meanwhile others may have been asked for.
@@ -135,6 +142,13 @@ export class Comparer {
         }
         this.#say("");
         this.#fitAgain();
+        this.#shown = pair;
+        this.#update();
+    }
+
+    #lose() {
+        this.#say(this.#words.gone);
+        this.#shown = null;
         this.#update();
     }
 
@@ -212,7 +226,7 @@ export class Comparer {
     #update() {
         const { root, stage, pictures, buttons, gain, gains, gainValue } = this.#parts;
         const { overlay, clip, picker, count, verdict } = this.#parts;
-        const pair = this.#pairs[this.#index];
+        const pair = this.#shown;
         const masked = Boolean(pair?.outline);
         const maskView = masked ? this.#maskView : "off";
         const factor = 2 ** Number(gain.value);

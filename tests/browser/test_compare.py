@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -17,6 +17,9 @@ from PIL import Image, ImageFilter
 from support.graphs import FILL, node
 from support.results import RunResult
 from support.server import ComfyServer
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Route
 
 BOTH = pytest.mark.parametrize("renderer", ["classic", "vue"], indirect=True)
 PLACES = {"1": (0, 0), "2": (0, 380), "3": (0, 640), "4": (320, 640), "5": (500, 0)}
@@ -248,10 +251,26 @@ def test_the_difference_shows_the_masked_part_only(
     assert seen[outside].max() == 0
     assert np.median(seen[inside]) > 100
 
+    page = comparison.canvas.page
+    awaited: list[Route] = []
+    let_go = False
+
+    def hold(route: Route) -> None:
+        if let_go:
+            route.continue_()
+        else:
+            awaited.append(route)
+
+    page.route("**/view?*", hold)
     comparison.press("PageDown")
-    comparison.canvas.page.wait_for_function(
-        "() => document.querySelector('.cp-verdict').textContent.includes('255')"
-    )
+    page.get_by_text("2 / 2", exact=True).wait_for()
+    while not awaited:
+        page.wait_for_timeout(50)
+    assert comparison.text("verdict") == "Unchanged outside the mask"  # of the pair still seen
+    let_go = True
+    for route in awaited:
+        route.continue_()
+    page.wait_for_function("document.querySelector('.cp-verdict').textContent.includes('255')")
     seen = np.asarray(comparison.picture()).max(axis=2)
     assert np.median(seen[outside]) > 100  # all of this pair differs
     comparison.press("m", "m")  # only inside

@@ -199,21 +199,24 @@ def _cells(
     rows, columns = samples.rows.numpy(), samples.columns.numpy()
     tops, lefts = (np.unique(at // cell, return_index=True)[1].tolist() for at in (rows, columns))
 
-    def total(values: NDArray[np.float32]) -> NDArray[np.float32]:
-        # Along the rows, which are long, this takes a third of what reduceat takes.
-        strips = [values[a:b].sum(axis=0) for a, b in pairwise((*tops, len(rows)))]
-        return np.add.reduceat(np.stack(strips), lefts, axis=1)
-
-    places = np.empty((*ring.shape, 3), np.float32)
+    # All that is summed, side by side: few sums of long rows are quicker than many of short ones.
+    parts = np.empty((len(rows), 7, len(columns), 3), np.float32)
+    places, weight, old, new, squares, mixed, detail = parts.swapaxes(0, 1)
     places[..., 0] = ring
     np.multiply(ring, rows[:, None] + 0.5, out=places[..., 1], casting="same_kind")
     np.multiply(ring, columns + 0.5, out=places[..., 2], casting="same_kind")
     # A channel that ran into black or white tells only how far it could move.
-    weight = ((changed > _LIMIT) & (changed < 1 - _LIMIT) & ring[..., None]).astype(np.float32)
+    weight[:] = (changed > _LIMIT) & (changed < 1 - _LIMIT) & ring[..., None]
     shift = changed - original
-    old, new = weight * original, weight * shift
-    sums = (places, weight, old, new, new * shift, old * shift, old * original)
-    table = np.stack([total(part) for part in sums]).astype(np.float64).reshape(7, -1, 3)
+    np.multiply(weight, original, out=old)
+    np.multiply(weight, shift, out=new)
+    np.multiply(new, shift, out=squares)
+    np.multiply(old, shift, out=mixed)
+    np.multiply(old, original, out=detail)
+    # Along the rows, which are long, this takes a third of what reduceat takes.
+    strips = np.stack([parts[a:b].sum(axis=0) for a, b in pairwise((*tops, len(rows)))])
+    table = np.add.reduceat(strips, lefts, axis=2).swapaxes(0, 1)
+    table = table.astype(np.float64).reshape(7, -1, 3)
     held = table[0, :, 0] > 0
     count = table[0, held, :1]
     counted = table[1, held].T

@@ -148,7 +148,7 @@ def regress(
         middle = middle[:, :-1]
         start = mean[:, 0] - (middle * mean[:, 1:]).sum(axis=1)
         coefficients = np.concatenate((start[:, None], mean[:, 1:]), axis=1)
-        residual = target - np.einsum("cnk,ck->cn", design[..., :number], coefficients)
+        residual = target - (design[..., :number] @ coefficients[..., None])[..., 0]
         power = mean**2 + covariance[:, diagonal, diagonal]
         stretched = power[:, 2:] * stiffness
         for part in parts:

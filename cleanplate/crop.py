@@ -18,7 +18,7 @@ from .framing import Frame
 from .geometry import Box, Size
 from .memory import copy_of, empty, zeros
 from .stitch import Stitch
-from .upscale.resize import resize, resize_mask
+from .upscale.resize import LastFilters, resize, resize_mask
 from .weights import grow_and_feather
 
 
@@ -302,14 +302,16 @@ class _Job:
             found = self._shown(image, boxes[0], size)
         else:
             shape = (len(boxes), size.height, size.width, 3)
-            found = empty(shape, image.dtype, image.device)
+            found, filters = empty(shape, image.dtype, image.device), LastFilters()
             for i, box in enumerate(boxes):
-                found[i] = self._shown(image[i : i + 1], box, size)[0]
+                found[i] = self._shown(image[i : i + 1], box, size, filters)[0]
         return found
 
-    def _shown(self, image: Tensor, box: Box, size: Size) -> Tensor:
+    def _shown(
+        self, image: Tensor, box: Box, size: Size, filters: LastFilters | None = None
+    ) -> Tensor:
         part = cut(image, box, self.settings.outside)
-        shown = part if box.size == size else resize(part, size)
+        shown = part if box.size == size else resize(part, size, filters=filters)
         # A resize spreads NaN, so the smaller of both tells as much.
         check_finite(min(part, shown, key=Tensor.numel))
         return part if shown is part else shown.clamp_(0, 1)

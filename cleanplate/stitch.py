@@ -19,7 +19,7 @@ from .colour_fit import Shift
 from .geometry import Box, Size
 from .memory import empty, rows_at_once, zeros
 from .multiband import blend_bands
-from .upscale.resize import resize, resize_samples, resize_strips
+from .upscale.resize import LastFilters, resize, resize_samples, resize_strips
 
 __all__ = ["Seam", "Stitch", "blend", "full_mask", "same_pictures", "stitch_all", "stitch_back"]
 
@@ -152,12 +152,13 @@ def stitch_all(
             f"the crops of one picture come in {min(counts)} to {max(counts)} variants: give as "
             "many of each."
         )
-    result = _canvas(stitches[0], counts[0])
+    result, filters = _canvas(stitches[0], counts[0]), LastFilters()
     for stitch, image in zip(stitches, images, strict=True):
         for k in range(len(image)):
             index = min(k, len(stitch.boxes) - 1)
             target = result[stitch.first + k]
-            _put(target, stitch, index, image[k : k + 1, ..., :3], (colour, strength), seam)
+            crop = image[k : k + 1, ..., :3]
+            _put(target, stitch, index, crop, (colour, strength), seam, filters)
     return result
 
 
@@ -226,6 +227,7 @@ def _put(
     crop: Tensor,
     colour: tuple[str, float],
     seam: Seam,
+    filters: LastFilters,
 ) -> None:
     """Blend one changed crop ``[1, h', w', 3]`` into one result ``[H, W, C]``."""
     box, alpha = stitch.boxes[index], stitch.alpha[index]
@@ -244,7 +246,7 @@ def _put(
     if colour[0] != "none" and colour[1] > 0:
         if size_of(crop) != box.size and max(around.width, around.height) <= _SMALL:
             # What is measured and what is put back is then best computed once.
-            seen = resize(pixels[None], box.size, around)[0]
+            seen = resize(pixels[None], box.size, around, filters)[0]
         shift = _measure(pixels, seen, stitch, index, around, colour[0])
     if seam == "multi-band":
         window = around
@@ -260,7 +262,7 @@ def _put(
     mix = Blend()
     strips: Iterable[tuple[slice, Tensor]]
     if seen is None:
-        strips = resize_strips(pixels, box.size, window, pixels.dtype)
+        strips = resize_strips(pixels, box.size, window, pixels.dtype, filters)
     else:
         strips = [(slice(0, window.height), seen[place.rows, place.columns])]
     for rows, part in _blocks(strips):

@@ -28,7 +28,25 @@ _LEAST_ROWS = 256
 """Rows in which columns are filtered: with fewer, the products are too small to be quick."""
 
 
-def resize(image: Tensor, size: Size, part: Box | None = None) -> Tensor:
+class LastFilters:
+    """The filters made last, for pictures that are resized alike one after the other."""
+
+    def __init__(self) -> None:
+        self._filters: Filters | None = None
+        self._made_for: tuple[object, ...] = ()
+
+    def of(self, image: Tensor, size: Size, part: Box) -> Filters:
+        """Those for a part of images ``[B, H, W, C]`` at another size, made only if they differ."""
+        wanted = (size_of(image), image.shape[3], image.device, size, part)
+        if self._filters is None or wanted != self._made_for:
+            self._filters = _filters(image, size, _span(part.rows), _span(part.columns))
+            self._made_for = wanted
+        return self._filters
+
+
+def resize(
+    image: Tensor, size: Size, part: Box | None = None, filters: LastFilters | None = None
+) -> Tensor:
     """Resize images with the Lanczos-3 filter, widened when shrinking so that nothing aliases.
 
     The filter and the position of samples are those of Pillow's ``Image.resize`` with ``LANCZOS``
@@ -38,6 +56,7 @@ def resize(image: Tensor, size: Size, part: Box | None = None) -> Tensor:
         image: ``[B, H, W, C]`` of any float type; computed in float32.
         size: the new size.
         part: compute only these pixels of the result; all if not given.
+        filters: of a call before, taken again where they fit.
 
     Returns:
         ``[B, size.height, size.width, C]``, or `part` of it, same dtype, contiguous; the same
@@ -48,17 +67,21 @@ def resize(image: Tensor, size: Size, part: Box | None = None) -> Tensor:
     if old == size:
         whole = part.size == size
         return image if whole else image[:, part.rows, part.columns].contiguous()
-    filters = _filters(image, size, _span(part.rows), _span(part.columns))
+    made = (filters or LastFilters()).of(image, size, part)
     shape = (len(image), part.height, part.width, image.shape[3])
     out = empty(shape, image.dtype, image.device)
     for source, target in zip(image, out, strict=True):
-        for _ in filters.strips(source, target):
+        for _ in made.strips(source, target):
             pass
     return out
 
 
 def resize_strips(
-    image: Tensor, size: Size, part: Box, dtype: torch.dtype = torch.float32
+    image: Tensor,
+    size: Size,
+    part: Box,
+    dtype: torch.dtype = torch.float32,
+    filters: LastFilters | None = None,
 ) -> Iterator[tuple[slice, Tensor]]:
     """`resize` one image, a few rows of the result at a time.
 
@@ -69,14 +92,14 @@ def resize_strips(
         size: see `resize`.
         part: see `resize`.
         dtype: of the result where the size does not change; else it is float32.
+        filters: see `resize`.
 
     Yields:
         which rows of the part, and their pixels ``[n, part.width, C]``, which may be written to
         and last until the next are asked for.
     """
     if size_of(image[None]) != size:
-        filters = _filters(image[None], size, _span(part.rows), _span(part.columns))
-        yield from filters.strips(image)
+        yield from (filters or LastFilters()).of(image[None], size, part).strips(image)
         return
     seen = image[part.rows, part.columns]
     height = min(part.height, _strip_height(part.width, image.device))

@@ -4,7 +4,13 @@ import torch
 from PIL import Image
 
 from cleanplate.geometry import Box, Size
-from cleanplate.upscale.resize import resize, resize_mask, resize_samples, resize_strips
+from cleanplate.upscale.resize import (
+    LastFilters,
+    resize,
+    resize_mask,
+    resize_samples,
+    resize_strips,
+)
 
 
 @pytest.mark.parametrize(
@@ -68,6 +74,20 @@ def test_samples_are_pixels_of_the_whole(size):
     rows, columns = torch.arange(1, size.height, 3), torch.arange(2, size.width, 5)
     samples = resize_samples(image, size, rows, columns)
     assert torch.allclose(samples, resize(image[None], size)[0][rows][:, columns], atol=1e-6)
+
+
+def test_filters_are_taken_again_where_they_fit_only():
+    generator, filters = torch.Generator().manual_seed(0), LastFilters()
+    picture = torch.rand(1, 60, 90, 3, generator=generator)
+    others = [picture.flip(1), picture[:, :50], picture[..., :1], picture]
+    sizes = [Size(40, 90), Size(40, 90), Size(40, 90), Size(41, 90)]
+    parts = [Box(1, 2, 30, 40)] * 3 + [Box(2, 2, 30, 40)]
+    for image, size, part in zip(others, sizes, parts, strict=True):
+        again = filters.of(picture, Size(40, 90), Box(1, 2, 30, 40))
+        assert filters.of(picture.flip(2), Size(40, 90), Box(1, 2, 30, 40)) is again
+        assert torch.equal(resize(image, size, part, filters), resize(image, size, part))
+        first = next(iter(resize_strips(image[0], size, part, filters=filters)))[1].clone()
+        assert torch.equal(first, next(iter(resize_strips(image[0], size, part)))[1])
 
 
 def test_same_size_is_the_same_tensor():

@@ -219,15 +219,23 @@ def show_lines(rounds: int) -> None:
     print("\nHow far a straight edge is off where it crosses the hole, in pixels (worst place):\n")
     print("| fill | structure | " + " | ".join(f"{angle}°" for angle in ANGLES) + " |")
     print("|---|---|" + "---|" * len(ANGLES))
+    colours: dict[str, list[float]] = {}
     for method, fill in fills().items():
         found: dict[str, dict[int, list[float]]] = {}
         for seed in range(rounds):
             for kind, angle, image, mask in structures(seed):
-                error = off_by(run(fill, image, mask)[0], image, mask)
+                result = run(fill, image, mask)[0]
+                error = off_by(result, image, mask)
                 found.setdefault(kind, {}).setdefault(angle, []).append(error)
+                away = (result - image)[mask > 0].abs().mean()
+                colours.setdefault(method, []).append(255 * float(away))
         for kind, row in found.items():
             cells = (" ".join(f"{error:.1f}" for error in errors) for errors in row.values())
             print(f"| {method} | {kind} | {' | '.join(cells)} |", flush=True)
+    print("\nHow far colours in the hole are off, in levels of 255, mean and worst case:\n")
+    print("| fill | mean | worst |\n|---|---|---|")
+    for method, errors in colours.items():
+        print(f"| {method} | {sum(errors) / len(errors):.1f} | {max(errors):.1f} |")
 
 
 def show_cost() -> None:

@@ -12,6 +12,8 @@ _ROUNDS = 100
 _ENOUGH = 3e-3
 _MOST_JUMP = 1.0
 _MOST_DRIFT = 2.0
+_MOST_APART = 1.2
+_LEAST_TRUST = 0.1
 _NEAR = 5
 _PASSES = 2
 
@@ -24,8 +26,9 @@ def hide_seams(pixels: Tensor, hole: Tensor, offsets: Tensor, screen: float) -> 
     left as they are: something ends there. A jump as large as what lies close by at the sources is
     an edge that two copies show in slightly different places, and hiding it would smear what is on
     one side of it over the other: more than the spread of the known colours is left. Where the
-    sources are smooth it is a drift of the light, and up to twice the spread is hidden. Solved by
-    conjugate gradients.
+    sources are smooth it is a drift of the light, and up to twice the spread is hidden. Where one
+    of the two sources has an edge and the other has none, the mean of what they say would flatten
+    the copied edge: the one that the copy looks like counts more. Solved by conjugate gradients.
 
     Args:
         pixels: ``[H, W, C]``, in the hole copied from where the offsets lead.
@@ -57,9 +60,11 @@ def hide_seams(pixels: Tensor, hole: Tensor, offsets: Tensor, screen: float) -> 
         first, mine = _difference(flat, picture & ~inside, index + offsets, step)
         second, theirs = _difference(flat, picture & ~inside, index + source[beside], step)
         mine, theirs = mine & there, theirs & there & inside[beside]
-        sources = (mine.to(flat) + theirs.to(flat)).unsqueeze(-1)
-        meant = first * mine.unsqueeze(-1) + second * theirs.unsqueeze(-1)
-        jump = torch.where(sources > 0, copied - meant / sources.clamp(min=1), 0)
+        told, known = torch.stack((first, second)), torch.stack((mine, theirs)).unsqueeze(-1)
+        trust = _biweight(copied - told, (_MOST_APART * spread).square())
+        trust = trust.clamp(min=_LEAST_TRUST) * known
+        meant = (trust * told).sum(0) / trust.sum(0).clamp(min=_LEAST_TRUST)
+        jump = torch.where(known.any(0), copied - meant, 0)
         edge = contrast[grid.clamp(index + offsets)].maximum(
             contrast[grid.clamp(beside + source[beside])]
         )

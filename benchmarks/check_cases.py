@@ -41,15 +41,20 @@ def picture(name: str) -> np.ndarray:
 
     Raises FileNotFoundError where it is not installed.
     """
+    pixels = _read(name, cv2.IMREAD_COLOR)
+    return np.ascontiguousarray(pixels[..., ::-1]).astype(np.float32) / 255
+
+
+def _read(name: str, flags: int) -> np.ndarray:
     if (found := _file(name)) is None:
         raise FileNotFoundError(f"{name} is neither in an installed package nor in --photos")
     path, packaged = found
-    pixels = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    pixels = cv2.imread(str(path), flags)
     factor = _LONG / max(pixels.shape[:2])
     if factor < 1 and not packaged:
         size = round(pixels.shape[1] * factor), round(pixels.shape[0] * factor)
         pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
-    return np.ascontiguousarray(pixels[..., ::-1]).astype(np.float32) / 255
+    return pixels
 
 
 def _file(name: str) -> tuple[Path, bool] | None:
@@ -77,6 +82,9 @@ def cutout(place: Place) -> np.ndarray:
         face = skimage.data.lfw_subset()[numbers[0]].astype(np.float32)
         face = cv2.resize(face, (100, 100), interpolation=cv2.INTER_CUBIC).clip(0, 1)
         pixels, alpha = np.repeat(face[..., None], 3, 2), _ellipse(100, 100, (50, 50, 36, 46))
+    elif way == "alpha":
+        pixels = picture(name)
+        alpha = _read(name, cv2.IMREAD_UNCHANGED)[..., 3].astype(np.float32) / 255
     else:
         pixels = picture(name)
         alpha = _cut(pixels, way, numbers)

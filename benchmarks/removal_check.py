@@ -41,7 +41,9 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--cases", type=int, default=480, help="how many; half hold an object")
     parser.add_argument("--first", type=int, default=0, help="number of the first case")
     parser.add_argument("--fit", action="store_true", help="fit the coefficients and print them")
-    parser.add_argument("--photos", type=Path, help="folder of more tuning photos, for --fit")
+    parser.add_argument(
+        "--photos", type=Path, help="folder of the photos that come with no package"
+    )
     parser.add_argument("--out", type=Path, help="also write the table to this file")
     parser.add_argument("--sheet", type=Path, help="draw the cases that it is worst at")
     args = parser.parse_args(argv)

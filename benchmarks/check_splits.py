@@ -257,7 +257,7 @@ HELD_OUT_CUTOUTS: dict[str, Place] = {
     "chimp": ("chimp", "alpha", ()),
     "ginger": ("ginger", "alpha", ()),
     "anemone": ("anemone_red", "alpha", ()),
-    "cement mixer": ("cement mixer", "alpha", ()),
+    "cement mixer": ("cementmixer", "alpha", ()),
     "woodlouse": ("Woodlouse", "alpha", ()),
     "otter": ("otter", "alpha", ()),
     "railroad crossing": ("railroad_crossing", "alpha", ()),

@@ -7,6 +7,7 @@ from math import log, sqrt
 
 import cv2
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from .geometry import Box
@@ -28,22 +29,22 @@ class Features:
     Attributes:
         pattern: how badly the worst small patches (5x5 pixels at half the view's size) fit their
             surroundings, and how much worse than what was there before.
-        shape: the same of patches of twice that size.
+        shape: the same where patches of twice that size, at the same place, fit as badly.
         texture: how far the strength of the texture is from any around and before.
         colour: how far the softened colours are from any around and before.
-        island: the change in the middle of the hole against that at its rim: what continues from
-            outside changes both.
+        enclosed: the part of the hole that is new and differs from every path to the outside: what
+            continues from there does not.
         change: the change since before at the size of an object, against what varies around.
-        grain: the gradients of the hole's calmest quarter against those of the surroundings. Its
-            weight is negative: where all of the hole got sharper, the others are high for no
-            object.
+        grain: the gradients of the hole's calmest quarter against those of the surroundings; at
+            most slightly more. Its weight is negative: where all of the hole got sharper, the
+            others are high for no object.
     """
 
     pattern: float
     shape: float
     texture: float
     colour: float
-    island: float
+    enclosed: float
     change: float
     grain: float
 
@@ -54,7 +55,7 @@ class Features:
             self.shape,
             self.texture,
             self.colour,
-            self.island,
+            self.enclosed,
             self.change,
             self.grain,
         )
@@ -69,29 +70,42 @@ def measure(seen: View) -> tuple[Features, Box | None]:
     after, before = blur(seen.after, 0.8), blur(seen.before, 0.8)
     fine = _patches(seen, after, before, 2, dc=0.6, nearness=0.1)
     coarse = _patches(seen, after, before, 4, dc=0.7, nearness=0.3)
+    enclosed = _enclosed(seen)
     features = Features(
-        pattern=log(_high(fine.misfit) + 0.1),
-        shape=log(_high(coarse.misfit) + 0.1),
+        pattern=log(_clustered(fine, fine.alone, seen.extent) + 0.1),
+        shape=log(_clustered(fine, _both(fine, coarse), seen.extent) + 0.1),
         texture=log(_texture(seen, after, before) + 0.03),
         colour=log(_colour(seen) + 0.004),
-        island=_island(seen),
+        enclosed=log(float((enclosed[seen.hole] > _ENCLOSED).mean()) + 0.02),
         change=_change(seen),
         grain=_grain(seen),
     )
-    return features, _newest(seen, fine, _enclosed(seen))
+    return features, _newest(seen, fine, _largest(enclosed))
 
 
 @dataclass(frozen=True, eq=False)
 class _Found:
-    """How badly patches fit, and where: rows and columns of the view.
-
-    `alone` before, `misfit` after taking the mean over neighbours.
-    """
+    """How badly patches fit, each alone, and where: rows and columns of the view."""
 
     alone: Array
-    misfit: Array
     rows: NDArray[np.int64]
     columns: NDArray[np.int64]
+
+    @property
+    def places(self) -> Array:
+        return np.stack((self.rows, self.columns), axis=1).astype(np.float32)
+
+
+def _clustered(found: _Found, values: Array, extent: float) -> float:
+    """The highest mean over neighbours of what was found at some places."""
+    return _high(clustered(values, torch.from_numpy(found.places), extent / 8))
+
+
+def _both(fine: _Found, coarse: _Found) -> Array:
+    """How badly small patches fit, at most as badly as the large ones beside them."""
+    beside = nearest(fine.places, coarse.places, 4)[1]
+    both: Array = np.minimum(fine.alone, coarse.alone[beside].mean(axis=1))
+    return both
 
 
 def _patches(
@@ -134,12 +148,11 @@ def _patches(
         nearness=nearness * scale / seen.extent,
         slack=_SEEN,
     )
-    radius = seen.extent / 8 / scale
     stretch = width / size[0], height / size[1]
     rows = (inside[0] * stretch[1] + stretch[1] / 2).astype(np.int64)
     columns = (inside[1] * stretch[0] + stretch[0] / 2).astype(np.int64)
     alone = np.sqrt((new.now - 0.5).clip(0) * new.worse.clip(0)).astype(np.float32)
-    return _Found(alone, clustered(alone, found.places, radius), rows, columns)
+    return _Found(alone, rows, columns)
 
 
 def _pick(where: Flags, most: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -190,7 +203,8 @@ def _grain(seen: View) -> float:
     along_x, along_y = (cv2.Scharr(soft, cv2.CV_32F, *d, scale=1 / 32) for d in ((1, 0), (0, 1)))
     slope = np.hypot(_strength(along_x), _strength(along_y))
     calm_in, calm_out = (_high(slope[where], 0.25) for where in (seen.hole, ~seen.hole))
-    return log((calm_in + 0.002) / (calm_out + 0.002))
+    # a hole that is busy all over is no sharper for being busier still
+    return min(log((calm_in + 0.002) / (calm_out + 0.002)), 0.2)
 
 
 _LIGHT = 0.5
@@ -235,30 +249,30 @@ def _energies(image: Array, window: float) -> Array:
     return np.dstack(bands).astype(np.float32)
 
 
-def _island(seen: View) -> float:
-    """Feature `island`."""
-    change = _strength(blur(seen.after, 1.5) - blur(seen.before, 1.5))
-    depth = cv2.distanceTransform(seen.hole.astype(np.uint8), cv2.DIST_L2, 5)
-    rim = seen.hole & (depth < 0.06 * seen.extent + 1.5)
-    middle = seen.hole & (depth > 0.15 * seen.extent)
-    return log((_high(change[middle]) + 0.02) / (_high(change[rim]) + 0.02))
+_ENCLOSED = 0.06
+"""What an enclosed region differs by, in Lab / 100."""
 
 
-def _enclosed(seen: View) -> Flags:
-    """The largest new enclosed region.
+def _enclosed(seen: View) -> Array:
+    """By how much each pixel ``[h, w]`` is newly enclosed; 0 outside the hole.
 
     A pixel is enclosed by as much as it is brighter (or darker, or of another hue) than the best
     path to the surroundings: grey-scale reconstruction (Vincent, 1993).
     """
     soft = seen.extent / 40 + 0.6
     after, before = blur(seen.after, soft), blur(seen.before, soft)
-    new = np.minimum(_stands_out(after, seen.hole), 1.5 * _strength(after - before))
-    marked = ((new > 0.03) & seen.hole).astype(np.uint8)
+    new: Array = np.minimum(_stands_out(after, seen.hole), 1.5 * _strength(after - before))
+    return new
+
+
+def _largest(new: Array) -> Flags:
+    """The largest enclosed region."""
+    marked = (new > _ENCLOSED / 2).astype(np.uint8)
     count, labels = cv2.connectedComponents(marked, connectivity=4)
     if count < 2:
-        return np.zeros_like(seen.hole)
+        return np.zeros_like(marked, np.bool_)
     largest = int(np.bincount(labels.ravel(), (new * marked).ravel()).argmax())
-    region: Flags = (labels == largest) & (new > 0.06)
+    region: Flags = (labels == largest) & (new > _ENCLOSED)
     return region
 
 

@@ -99,6 +99,27 @@ def test_grain_tells_a_sharper_hole_from_an_object_in_a_soft_one():
     assert grain["a dark disc"] < -0.5
 
 
+def test_a_hole_busier_all_over_counts_no_more_than_one_like_its_surroundings():
+    busy = BEFORE + 0.2 * MASK[..., None] * NOISE
+    assert check_removal(BEFORE, busy.clamp(0, 1), MASK).features.grain == pytest.approx(0.2)
+
+
+def test_what_continues_outside_is_not_enclosed_and_an_object_is_by_its_area():
+    line, disc = (
+        np.exp(check_removal(BEFORE, after, MASK).features.enclosed) - 0.02
+        for after in (GOOD["the line that the removal lost"], BAD["a dark disc"])
+    )
+    assert line < 0.02
+    # the edge is softened, so the disc reaches a pixel farther
+    assert disc == pytest.approx((0.11 / 0.22) ** 2, abs=0.03)
+
+
+@pytest.mark.parametrize("name", GOOD | BAD)
+def test_a_new_shape_is_a_new_pattern_too(name):
+    features = check_removal(BEFORE, (GOOD | BAD)[name].clamp(0, 1), MASK).features
+    assert features.shape <= features.pattern
+
+
 @pytest.mark.parametrize("after", ["a red disc", "all of it", "unchanged"])
 def test_the_resolution_does_not_matter(after):
     after = {**GOOD, **BAD}[after].clamp(0, 1)

@@ -9,8 +9,9 @@ vessels). No box holds a whole thing of its own, because a refinement that shows
 object, even if the photographer had seen it there.
 
 The held-out split was chosen and its boxes drawn by eye, before anything was measured on it: 20
-photos and 37 cut-outs that played no part before. Its 8 predecessors (the last 8 of `TUNING`, from
-coffee on) were looked at four times while the features changed, and are tuning photos since.
+photos and 37 cut-outs that played no part before. It was looked at once, with features chosen on
+the tuning split. Its 8 predecessors (the last 8 of `TUNING`, from coffee on) were looked at four
+times while the features changed, and are tuning photos since.
 
 Some photos come with scikit-image and scikit-learn. The others are in one folder, by the names
 used here, and are shrunk to 640 pixels on the longer side. For tuning: pictures of the Debian

@@ -19,7 +19,9 @@ Statistics = dict[nn.Module, Tensor]
 
 Hook = Callable[[nn.Module, tuple[Tensor, ...], Tensor], Tensor]
 
-_SIDE = 64
+# As small as DAT's windows: at the same cost many small samples stand better for an image than few
+# large ones.
+_SIDE = 32
 # Multiples of two numbers that no small fractions come near: what is chosen by them is even in
 # every direction, and forms neither rows nor columns.
 _ACROSS, _DOWN = 0.7548776662466927, 0.5698402909980532
@@ -36,7 +38,7 @@ def samples(image: Tensor, pixels: int, align: int = 1) -> Tensor:
     Args:
         image: ``[H, W, 3]``.
         pixels: the most that all of them have together.
-        align: their sides are multiples of it, unless the image is smaller.
+        align: they start at multiples of it, and so are their sides unless the image is smaller.
 
     Returns:
         ``[n, 3, h, w]``, h and w the same or as much as the image has.
@@ -48,8 +50,9 @@ def samples(image: Tensor, pixels: int, align: int = 1) -> Tensor:
     ]
     cells.sort(key=lambda cell: (cell[0] * _DOWN + cell[1] * _ACROSS) % 1)
     chosen = sorted(cells[: max(1, pixels // (height * width))])
-    # What is left over at the ends goes to all sides.
-    top, left = image.shape[0] % height // 2, image.shape[1] % width // 2
+    # What is left over at the ends goes to all sides, as far as the network's own grid allows.
+    top = image.shape[0] % height // (2 * align) * align
+    left = image.shape[1] % width // (2 * align) * align
     parts = [
         image[top + y * height :, left + x * width :][:height, :width].movedim(-1, 0)
         for y, x in chosen
@@ -64,6 +67,8 @@ def measured(network: nn.Module) -> Iterator[Statistics]:
     Channel attention (XCiT, arXiv 2106.09681, as DAT has it, arXiv 2308.03364) multiplies every
     channel with every other, summed over pixels, and divides by their norms: all three are sums,
     which add up over a batch. So do means over all pixels.
+
+    The borders of samples are mostly none of the image's: convolutions continue what lies there.
     """
     found: Statistics = {}
 
@@ -76,7 +81,7 @@ def measured(network: nn.Module) -> Iterator[Statistics]:
         found[attention.attn_drop] = _attention(attention, result)
 
     of_projection: dict[nn.Module, Any] = {a.qkv: a for a in _attentions(network)}
-    with ExitStack() as hooks:
+    with ExitStack() as hooks, _borders_continued(network):
         for part in _pools(network):
             hooks.callback(part.register_forward_hook(pool).remove)
         for projection, attention in of_projection.items():
@@ -93,6 +98,23 @@ def held(found: Mapping[nn.Module, Tensor]) -> Iterator[None]:
         for module in found:
             hooks.callback(module.register_forward_hook(give).remove)
         yield
+
+
+@contextmanager
+def _borders_continued(network: nn.Module) -> Iterator[None]:
+    """Within it convolutions see the last pixels again beyond a border, where else they see zeros.
+
+    Zeros are an edge that the image does not have, all around each sample.
+    """
+    convolutions = [part for part in network.modules() if isinstance(part, nn.Conv2d)]
+    padded = [c for c in convolutions if c.padding_mode == "zeros" and max(c.kernel_size) > 1]
+    try:
+        for part in padded:
+            part.padding_mode = "replicate"
+        yield
+    finally:
+        for part in padded:
+            part.padding_mode = "zeros"
 
 
 def _giving(found: Mapping[nn.Module, Tensor]) -> Hook:

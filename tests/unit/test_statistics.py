@@ -36,9 +36,9 @@ class Gathers(Repeat):
 
 
 def textured(height, width):
-    """A picture that repeats every 64 pixels, so that all its samples have the same statistics."""
-    cell = torch.rand(64, 64, 3) * torch.linspace(0, 1, 64)[:, None]
-    return cell.repeat(height // 64, width // 64, 1)
+    """A picture that repeats every 32 pixels, so that all its samples have the same statistics."""
+    cell = torch.rand(32, 32, 3) * torch.linspace(0, 1, 32)[:, None]
+    return cell.repeat(height // 32, width // 32, 1)
 
 
 def untiled(network, image):
@@ -55,11 +55,11 @@ def ran(network, image, **around):
 @pytest.mark.parametrize(
     ("height", "width", "pixels", "shape"),
     [
-        (256, 384, 256 * 384, (24, 3, 64, 64)),
-        (512, 768, 512 * 512, (64, 3, 64, 64)),
-        (512, 768, 40 * 40, (1, 3, 40, 40)),
-        (1000, 90, 10**6, (15, 3, 64, 64)),
-        (1000, 40, 10**6, (15, 3, 64, 40)),
+        (256, 384, 256 * 384, (96, 3, 32, 32)),
+        (512, 768, 512 * 512, (256, 3, 32, 32)),
+        (512, 768, 20 * 20, (1, 3, 20, 20)),
+        (1000, 50, 10**6, (31, 3, 32, 32)),
+        (1000, 20, 10**6, (31, 3, 32, 20)),
     ],
 )
 def test_samples_do_not_overlap(height, width, pixels, shape):
@@ -70,8 +70,25 @@ def test_samples_do_not_overlap(height, width, pixels, shape):
 
 
 def test_samples_have_sides_that_the_network_takes():
-    assert samples(torch.rand(300, 300, 3), 10**6, align=24).shape == (36, 3, 48, 48)
+    assert samples(torch.rand(300, 300, 3), 10**6, align=16).shape == (81, 3, 32, 32)
+    assert samples(torch.rand(300, 300, 3), 10**6, align=24).shape == (144, 3, 24, 24)
     assert samples(torch.rand(300, 300, 3), 10**6, align=96).shape == (9, 3, 96, 96)
+
+
+@pytest.mark.parametrize(("align", "left_over"), [(1, 14), (8, 8), (16, 0), (32, 0)])
+def test_samples_start_on_the_grid_of_the_network(align, left_over):
+    """Of 28 pixels that are left over half lie before the first sample, or a little less."""
+    across = torch.arange(4 * 32 + 28).expand(64, -1)
+    starts = samples(across[..., None].expand(-1, -1, 3), 10**6, align)[:, 0, 0, 0]
+    assert starts.unique().tolist() == [left_over + 32 * i for i in range(4)]
+
+
+def test_samples_have_no_edges_of_their_own():
+    """Zeros around them would make a flat image's mean a different one."""
+    network = nn.Sequential(nn.Conv2d(3, 3, 5, padding=2, bias=False), nn.AdaptiveAvgPool2d(1))
+    with measured(network) as found:
+        network(torch.ones(2, 3, 8, 8))
+    torch.testing.assert_close(found[network[1]].flatten(), network[0].weight.sum((1, 2, 3)))
 
 
 @pytest.mark.parametrize("share", [0.1, 0.25, 0.5, 0.7])
@@ -107,7 +124,7 @@ def test_tiles_give_what_the_untiled_network_gives():
     assert float((out - untiled(network, image).clamp(0, 1)).abs().max()) < ROUNDING
 
 
-def test_no_hook_stays():
+def test_the_network_stays_as_it_was():
     network = Gathers().eval()
 
     def cancel(done, total):
@@ -120,6 +137,7 @@ def test_no_hook_stays():
         except KeyboardInterrupt:
             assert step is cancel
     assert not any(part._forward_hooks for part in network.modules())
+    assert {p.padding_mode for p in network.modules() if isinstance(p, nn.Conv2d)} == {"zeros"}
 
 
 def test_samples_count_as_a_tile():
@@ -147,6 +165,10 @@ def test_memory_that_runs_out_on_the_samples():
 def test_trained_dat_finds_by_itself_what_is_measured():
     """With the statistics of what it sees nothing changes, nor when it sees the same twice."""
     model = ModelLoader().load_from_file(str(dat_path(2))).eval()
+    for part in model.model.modules():
+        if isinstance(part, nn.Conv2d):
+            # As it is while it is measured.
+            part.padding_mode = "replicate"
     planes = torch.rand(1, 3, 32, 32)
     expected = model(planes)
     with measured(model.model) as found:

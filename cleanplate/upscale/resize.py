@@ -15,10 +15,11 @@ from ..geometry import Box, Size
 from ..memory import empty
 
 _LOBES = 3
-_BLOCK = 16
+_BLOCK = 32
 _LARGE_BLOCK = 256
 """Pixels of a result that are filtered at once. The filter's matrix is a narrow band: more rows of
-it hold more zeros, fewer make the products too small to be quick. On a GPU larger ones are."""
+it hold more zeros, fewer make more products, for each of which torch wakes its threads. On a GPU
+larger ones are quicker."""
 
 _STRIP = 1 << 16
 _LARGE_STRIP = 1 << 23

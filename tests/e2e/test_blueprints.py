@@ -54,6 +54,16 @@ def schema(server: ComfyServer, node: Node) -> list[tuple[str, str, dict[str, An
     return found
 
 
+def slots(server: ComfyServer, node: Node) -> list[tuple[str, str]]:
+    """Name and type of each input, as the frontend orders them: what has no widget comes first.
+
+    In another order frontend 1.45 shows a promoted widget with the value of another one: it
+    finds the widget by the link's slot before it has sorted the slots.
+    """
+    found = [(name, kind) for name, kind, _ in schema(server, node)]
+    return sorted(found, key=lambda slot: slot[1] in WIDGETS)
+
+
 def values(server: ComfyServer, node: Node) -> Iterator[tuple[str, Any, dict[str, Any]]]:
     """Name, value and options of each widget; raises when there are more or fewer values."""
     rest = list(node["widgets_values"])
@@ -88,8 +98,7 @@ def test_the_nodes_are_as_comfyui_knows_them(server: ComfyServer, subgraph: dict
     known = server.object_info()
     for node in subgraph["nodes"]:
         definition = known[node["type"]]
-        expected = [(name, kind) for name, kind, _ in schema(server, node)]
-        assert [(slot["name"], slot["type"]) for slot in node["inputs"]] == expected
+        assert [(slot["name"], slot["type"]) for slot in node["inputs"]] == slots(server, node)
         outputs = [(slot["name"], slot["type"]) for slot in node["outputs"]]
         assert outputs == list(zip(definition["output_name"], definition["output"], strict=True))
         for name, value, options in values(server, node):

@@ -150,7 +150,8 @@ def crops_around_mask(
     Args:
         image: ``[B, H, W, 3 or 4]``; not changed, and kept by reference in the stitch. Only what
             the crops show is looked at: NaN elsewhere comes back as it is.
-        mask: ``[1 or B, H, W]``, 1 = the part to change.
+        mask: ``[1 or B, H, W]``, 1 = the part to change. Masks that are all alike cost as much
+            as one.
         settings: see `CropSettings`.
         context_mask: ``[1 or B, H, W]``, further pixels the crop has to show; its pixels are not
             changed.
@@ -196,7 +197,7 @@ class _Job:
     def of(cls, image: Tensor, mask: Tensor, settings: CropSettings) -> _Job:
         check_image(image, values=False)
         given = check_mask(mask, image, values=False)
-        if given.stride(0) == 0:
+        if given.stride(0) == 0 or all(torch.equal(given[0], other) for other in given[1:]):
             given = given[:1]
         selected = 1 - given if settings.invert else given
         if any(settings.extend):

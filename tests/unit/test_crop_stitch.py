@@ -175,6 +175,22 @@ def test_one_mask_serves_every_image():
     assert (paste(stitch, torch.zeros_like(crop))[:, 45, 65] == 0).all()
 
 
+def test_masks_that_are_alike_are_looked_at_once():
+    image, mask = picture(batch=3), mask_of(PLACES["middle"]).repeat(3, 1, 1)
+    one = crop_around_mask(image, mask[:1])
+    alike = crop_around_mask(image, mask)
+    assert alike[0].alpha.stride(0) == alike[2].stride(0) == 0
+    assert alike[0].boxes == one[0].boxes
+    for ours, expected in zip(alike[1:], one[1:], strict=True):
+        assert torch.equal(ours, expected)
+
+    mask[2, 52] = 0
+    each = crop_around_mask(image, mask)
+    assert each[0].alpha.stride(0) > 0
+    assert torch.equal(each[2][0], one[2][0])
+    assert not torch.equal(each[2][2], one[2][2])
+
+
 def test_the_context_is_shown_on_each_side():
     image, mask = picture(200, 300), mask_of(Box(120, 80, 20, 10), height=200, width=300)
     context = mask_of(Box(200, 85, 5, 5), height=200, width=300)

@@ -84,7 +84,8 @@ class Canvas:
         return self.page.get_by_test_id("queue-button")
 
     @property
-    def _dialog(self) -> Locator:
+    def dialog(self) -> Locator:
+        """What is open over the page."""
         return self.page.locator("[role=dialog]")
 
     def command(self, name: str) -> None:
@@ -106,8 +107,8 @@ class Canvas:
         self, pack: str, path: Path, before: Callable[[], object] | None = None
     ) -> None:
         """Choose a workflow in the template browser; `before` is called before the last click."""
-        self._dialog.get_by_text(pack, exact=True).first.click()
-        card = self._dialog.get_by_test_id(f"template-workflow-{path.stem}")
+        self.dialog.get_by_text(pack, exact=True).first.click()
+        card = self.dialog.get_by_test_id(f"template-workflow-{path.stem}")
         # Cards beyond the edge have no picture yet.
         card.scroll_into_view_if_needed()
         thumbnail = card.locator("img").first
@@ -145,7 +146,7 @@ class Canvas:
                 .map((node) => node.type)"""
         )
         assert not complaints
-        assert self._dialog.count() == 0
+        assert self.dialog.count() == 0
 
     def overlaps(self) -> list[str]:
         """Pairs of nodes that lie on one another as they are drawn, and by how many pixels."""
@@ -222,7 +223,7 @@ class Canvas:
             )
             if found:
                 return
-        raise AssertionError(f"node {node} is selected, but this does not hold: {condition}")
+        raise AssertionError(f"node {node} was selected, but this did not hold: {condition}")
 
     def bring_to_view(self, node: str) -> dict[str, float]:
         """Show a node alone and whole, for a picture; where it is then, as `place_of`."""
@@ -366,52 +367,3 @@ class Canvas:
                 .find((widget) => widget.name === "image").value === name""",
             arg=[node, path.name],
         )
-
-    def paint_mask(
-        self,
-        node: str,
-        stroke: list[tuple[float, float]],
-        before_saving: Callable[[], object] | None = None,
-    ) -> str:
-        """Paint a mask with the mask editor and return the name of the masked picture.
-
-        `stroke` holds the corners of a line in parts of the picture's width and height.
-        """
-        before = self.widget(node, "image")
-        self.command("Comfy.Canvas.FitView")
-        self.page.wait_for_function(
-            "id => app.graph.getNodeById(id).imgs?.[0]?.naturalWidth > 0", arg=node
-        )
-        self.page.evaluate("id => app.canvas.selectNode(app.graph.getNodeById(id))", node)
-        self.command("Comfy.MaskEditor.OpenMaskEditor")
-        # The editor shows the picture before it listens to the pointer, and then moves it.
-        self._dialog.get_by_test_id("pointer-zone").wait_for()
-        picture = self._dialog.locator("#maskEditorCanvasContainer")
-        picture.element_handle().wait_for_element_state("stable")
-        box = picture.bounding_box()
-        assert box is not None
-        mouse = self.page.mouse
-        corners = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in stroke]
-        mouse.move(*corners[0])
-        mouse.down()
-        for corner in corners[1:]:
-            mouse.move(*corner, steps=20)
-        mouse.up()
-        self.page.wait_for_function(
-            """() => {
-                const layers = document.querySelectorAll("#maskEditorCanvasContainer canvas");
-                const mask = layers[2].getContext("2d");
-                const { width, height } = layers[2];
-                return mask.getImageData(0, 0, width, height).data.some((value) => value > 0);
-            }"""
-        )
-        if before_saving:
-            before_saving()
-        self._dialog.locator("button", has_text="Save").click()
-        self._dialog.wait_for(state="detached")
-        self.page.wait_for_function(
-            """([id, before]) => app.graph.getNodeById(id).widgets
-                .find((widget) => widget.name === "image").value !== before""",
-            arg=[node, before],
-        )
-        return self.widget(node, "image")

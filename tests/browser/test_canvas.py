@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from browser.canvas import Canvas, Renderer
+from browser.mask_editor import paint_mask
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 from support.locate import PACK
@@ -180,8 +181,10 @@ def test_mask_painted_in_the_mask_editor(
     canvas.set_widget(picture, "image", server.upload(photo, "to-paint.png"))
     left, top, right, bottom = object_mask.getbbox() or (0, 0, 0, 0)
     middle = (left + right) / 2 / photo.width
-    name = canvas.paint_mask(
-        picture, [(middle, (top + 20) / photo.height), (middle, (bottom - 60) / photo.height)]
+    name = paint_mask(
+        canvas,
+        picture,
+        [(middle, (top + 20) / photo.height), (middle, (bottom - 60) / photo.height)],
     )
     folder, _, filename = name.removesuffix(" [input]").rpartition("/")
     painted = server.image({"filename": filename, "subfolder": folder, "type": "input"})

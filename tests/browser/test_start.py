@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from browser.canvas import Canvas
 from browser.conftest import TakePicture
+from browser.mask_editor import paint_mask
 from browser.test_canvas import api_twin, check_removed, reach
 from PIL import Image
 from support.locate import PACK
@@ -41,7 +42,8 @@ def test_four_actions_from_install_to_a_removed_object(
     for column in range(left, right + 1, 8):
         rows = (top, bottom) if len(stroke) % 4 == 0 else (bottom, top)
         stroke += [(column / photo.width, row / photo.height) for row in rows]
-    name = canvas.paint_mask(
+    name = paint_mask(
+        canvas,
         picture,
         stroke,
         before_saving=lambda: take_picture("start-3-mask"),

@@ -13,6 +13,7 @@ _SOURCES = 8000
 _QUERIES = 1200
 _NEIGHBOURS = 2
 _PEAKS = 400
+_DOUBLED = 7
 _RIM_VOTES = 4.0
 _LEAST_WORTH = 0.01
 _CELLS = 2.5e6
@@ -48,6 +49,7 @@ def shift_map(scale: Scale, patch: int, labels: int, generator: torch.Generator)
     result = torch.zeros(*scale.hole.shape, 2, dtype=torch.int64, device=y.device)
     if not len(chosen):
         return result
+    chosen = _doubled(scale, chosen, labels)
     choice, valid = _propagate_beliefs(scale, chosen)
     result[y, x] = torch.where(valid[:, None], chosen[choice], 0)
     return result
@@ -78,6 +80,21 @@ def _dominant_offsets(scale: Scale, patch: int, count: int, generator: torch.Gen
         served = served + reached[pick]
         score = score.index_fill(0, pick, 0.0)
     return offsets[torch.stack(chosen)] if chosen else offsets[:0]
+
+
+def _doubled(scale: Scale, offsets: Tensor, most: int) -> Tensor:
+    """The offsets, the last of them replaced by the first ones at twice their length.
+
+    In the middle of a hole the one along an edge may lead to no known pixel, from neither side.
+    What shifts an edge onto itself does so twice as well, but is seldom counted: the farther apart
+    two patches are, the fewer such pairs there are.
+    """
+    y, x = scale.hole.nonzero(as_tuple=True)
+    twice = 2 * offsets[: most // _DOUBLED]
+    useful = _leads(scale.free, y, x, twice)[0].any(0)
+    useful &= ~(twice[:, None] == offsets).all(2).any(1)
+    twice = twice[useful]
+    return torch.cat((offsets[: most - len(twice)], twice))
 
 
 def _count_offsets(scale: Scale, patch: int, generator: torch.Generator) -> Tensor:

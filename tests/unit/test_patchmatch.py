@@ -54,6 +54,14 @@ def test_straight_edges_go_on(angle, width, period):
     assert torch.equal(result[hole == 0], truth[hole == 0])
 
 
+@pytest.mark.parametrize(
+    ("size", "radius", "angle"), [(192, 54, 65), (192, 54, 70), (220, 60, 70), (220, 60, 80)]
+)
+def test_an_edge_goes_on_where_what_repeats_it_is_too_short_for_the_middle(size, radius, angle):
+    truth, hole = stripes(size, angle), disc(size, radius)
+    assert off_by(PatchMatch()(truth, hole), truth, hole) <= 2
+
+
 def detail(picture, inside):
     lines = picture[0].mean(-1)
     around = lines.roll(1, 0) + lines.roll(-1, 0) + lines.roll(1, 1) + lines.roll(-1, 1)

@@ -37,7 +37,7 @@ def hide_seams(pixels: Tensor, hole: Tensor, offsets: Tensor, screen: float) -> 
         screen: the pull; a mismatch fades over about ``screen ** -0.5`` pixels.
 
     Returns:
-        ``[H, W, C]``, the same outside the hole.
+        ``[H, W, C]``, the same outside the hole; in it no channel leaves the range it has outside.
     """
     grid = Grid.of(hole)
     index = grid.indices(hole)
@@ -48,7 +48,8 @@ def hide_seams(pixels: Tensor, hole: Tensor, offsets: Tensor, screen: float) -> 
     source[index] = offsets
     place = torch.full((grid.length,), len(index), device=hole.device)
     place[index] = torch.arange(len(index), device=hole.device)
-    spread = pixels[~hole].var(0, unbiased=False).sum().sqrt()
+    outside = pixels[~hole]
+    spread = outside.var(0, unbiased=False).sum().sqrt()
     contrast = grid.spread(_contrast(pixels))
 
     neighbours, jumps, most, inland = [], [], [], []
@@ -85,7 +86,8 @@ def hide_seams(pixels: Tensor, hole: Tensor, offsets: Tensor, screen: float) -> 
         pull = torch.stack([bond * jump for bond, jump in zip(bonds, jumps, strict=True)]).sum(0)
         change = _solve(change, neighbours, bonds, screen, pull)
     result = pixels.clone()
-    result[hole] = flat[index] + change
+    # where many copies meet, what the seams add up to can leave all that was ever seen
+    result[hole] = (flat[index] + change).clamp(outside.amin(0), outside.amax(0))
     return result
 
 

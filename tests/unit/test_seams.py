@@ -35,3 +35,16 @@ def test_copies_of_a_slope_meet_without_a_step():
     fill = copied(slope, HOLE, offsets)
     assert (fill - slope).abs().max() > 0.1
     assert (hide_seams(fill, HOLE, offsets, 0.0) - slope).abs().max() < 0.005
+
+
+def test_where_many_copies_meet_nothing_leaves_the_range_of_what_is_known():
+    generator = torch.Generator().manual_seed(2)
+    picture = torch.rand(SIDE, SIDE, 3, generator=generator) * 0.5 + 2
+    down = torch.randint(-1, 2, (SIDE, SIDE), generator=generator) * 32
+    down[down == 0] = 32
+    offsets = spread_of(down, torch.zeros_like(down))
+    fill = copied(picture, HOLE, offsets)
+    result = hide_seams(fill, HOLE, offsets, 5e-4)
+    assert not torch.equal(result, fill)
+    assert (result >= picture[~HOLE].amin(0)).all()
+    assert (result <= picture[~HOLE].amax(0)).all()

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from check_splits import HELD_OUT, HELD_OUT_CUTOUTS, TUNING, TUNING_CUTOUTS, Place
+from check_splits import HELD_OUT, HELD_OUT_CUTOUTS, Place
+from check_tuning import TUNING, TUNING_CUTOUTS
 
 folder: Path | None = None
 """Where the photos lie that come with no Python package."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from .removal_check import THRESHOLD, RemovalVerdict, best_of, check_refinements, check_removal
+from .removal_probe import Probe
 
 Step = Callable[[int, int], None]
 """``step(done, total)``, called before each refinement and once at the end; may raise to cancel."""
@@ -66,6 +67,7 @@ def check_candidates(
     mask: Tensor,
     threshold: float = THRESHOLD,
     *,
+    probe: Probe | None = None,
     step: Step | None = None,
 ) -> Chosen:
     """For each picture take its best refinement, or the picture itself where none passes.
@@ -76,6 +78,7 @@ def check_candidates(
             RepeatImageBatch repeats: number ``j * B + i`` is a refinement of picture i.
         mask: ``[1 or B, H, W]``, where something was removed; counted from 0.5.
         threshold: a refinement passes up to this score.
+        probe: see `load_probe`.
         step: progress and cancel.
 
     Returns:
@@ -97,7 +100,8 @@ def check_candidates(
         if step:
             step(n, refined)
         i = n % pictures
-        found[i].append(check_removal(before[i : i + 1], after[n : n + 1], mask[i : i + 1]))
+        pair = before[i : i + 1], after[n : n + 1]
+        found[i].append(check_removal(*pair, mask[i : i + 1], probe))
     if step:
         step(refined, refined)
     picks = []

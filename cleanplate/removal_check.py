@@ -14,17 +14,19 @@ from . import masks
 from .checks import check_image, check_mask, size_of
 from .geometry import Box
 from .removal_features import Features, measure
+from .removal_probe import Probe
 from .removal_view import view
 
 THRESHOLD = 0.5
 """The score up to which a refinement passes."""
 
-_INTERCEPT = 14.002
-_WEIGHTS = Features(2.929, 2.815, 1.788, 0.993, 1.000, 1.067, -3.696)
+_INTERCEPT = 11.652
+_WEIGHTS = Features(2.471, 3.458, 1.561, 0.527, 0.848, 0.434, -3.603)
 """Of a logistic regression, printed by ``python benchmarks/removal.py check --fit --cases 816
 --photos FOLDER``. It looks at tuning photos only; results are reported on other photos and
 cut-outs."""
 
+_OBJECT = "what looks like a thing of its own"
 _WORDS = {
     "pattern": "a pattern that the surroundings do not have",
     "shape": "shapes that the surroundings do not have",
@@ -33,7 +35,7 @@ _WORDS = {
     "enclosed": "a change that nothing outside continues",
     "change": "a large change",
 }
-_TYPICAL = Features(-1.366, -1.531, -2.740, -3.914, -3.484, -1.030, -0.042)
+_TYPICAL = Features(-1.240, -1.410, -2.665, -3.826, -3.484, -1.026, -0.027)
 """The mean features of good refinements, likewise."""
 
 
@@ -54,7 +56,9 @@ class RemovalVerdict:
     features: Features | None = None
 
 
-def check_removal(before: Tensor, after: Tensor, mask: Tensor) -> RemovalVerdict:
+def check_removal(
+    before: Tensor, after: Tensor, mask: Tensor, probe: Probe | None = None
+) -> RemovalVerdict:
     """Measure whether a refinement holds structure that is new and that nothing explains.
 
     New is what the removal did not have; explained is what is found around the hole, at any place
@@ -66,6 +70,7 @@ def check_removal(before: Tensor, after: Tensor, mask: Tensor) -> RemovalVerdict
         before: the removal's result, ``[1, H, W, 3 or 4]`` in 0..1; alpha plays no part.
         after: the same picture refined, of the same size.
         mask: ``[H, W]`` or ``[1, H, W]``, where it was removed; counted from 0.5.
+        probe: see `load_probe`; without one more good refinements are refused.
 
     Raises:
         ValueError: sizes that differ, what `check_image` and `check_mask` refuse, or a mask that
@@ -90,12 +95,15 @@ def check_removal(before: Tensor, after: Tensor, mask: Tensor) -> RemovalVerdict
             "mask covers the whole image, so there are no surroundings to compare with: check the "
             "crop together with its surroundings, as CropAroundMask makes it."
         )
-    features, box = measure(view(_array(before), _array(after), hole.cpu().numpy(), found))
-    score = _score(features)
+    seen = view(_array(before), _array(after), hole.cpu().numpy(), found)
+    features, box = measure(seen)
+    odds, added = (_odds(features), 0.0) if probe is None else probe.odds(features, seen)
+    score = 1 / (1 + exp(-min(max(odds, -50.0), 50.0)))
     if score <= THRESHOLD:
         reason = "nothing that the surroundings do not explain"
         return RemovalVerdict(score, None, reason, features)
-    return RemovalVerdict(score, box, _reason(features, box), features)
+    weights = _WEIGHTS if probe is None else probe.features
+    return RemovalVerdict(score, box, _reason(features, weights, added, box), features)
 
 
 def check_refinements(before: Tensor, after: Tensor, mask: Tensor) -> Tensor:
@@ -125,17 +133,17 @@ def _array(image: Tensor) -> np.ndarray:
     return image[0, ..., :3].to("cpu", torch.float32).clamp(0, 1).numpy()
 
 
-def _score(features: Features) -> float:
+def _odds(features: Features) -> float:
     weighted = zip(_WEIGHTS.values, features.values, strict=True)
-    odds = _INTERCEPT + sum(weight * value for weight, value in weighted)
-    return 1 / (1 + exp(-min(max(odds, -50.0), 50.0)))
+    return _INTERCEPT + sum(weight * value for weight, value in weighted)
 
 
-def _reason(features: Features, box: Box | None) -> str:
+def _reason(features: Features, weights: Features, added: float, box: Box | None) -> str:
     shares = {
-        name: getattr(_WEIGHTS, name) * (getattr(features, name) - getattr(_TYPICAL, name))
-        for name in _WORDS
+        word: getattr(weights, name) * (getattr(features, name) - getattr(_TYPICAL, name))
+        for name, word in _WORDS.items()
     }
-    first, second = sorted(shares, key=lambda name: -shares[name])[:2]
+    shares[_OBJECT] = added
+    first, second = sorted(shares, key=lambda word: -shares[word])[:2]
     size = f", {box.width}x{box.height} px" if box else ""
-    return f"{_WORDS[first]} and {_WORDS[second]}{size}"
+    return f"{first} and {second}{size}"

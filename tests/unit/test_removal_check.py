@@ -5,6 +5,7 @@ import torch
 
 from cleanplate.candidates import check_candidates
 from cleanplate.removal_check import best_of, check_removal
+from cleanplate.removal_probe import MISSING, load_probe
 
 SIZE = 160
 
@@ -58,18 +59,32 @@ BAD = {
 }
 
 
+@pytest.fixture(scope="module")
+def installed():
+    found = load_probe()
+    if found is None:
+        pytest.skip(MISSING)
+    return found
+
+
+@pytest.fixture(params=["patches", "network"])
+def probe(request):
+    """None, and the installed network."""
+    return request.getfixturevalue("installed") if request.param == "network" else None
+
+
 @pytest.mark.parametrize("name", GOOD)
-def test_a_good_refinement_passes(name):
-    assert check_removal(BEFORE, GOOD[name].clamp(0, 1), MASK).score < 0.3
+def test_a_good_refinement_passes(name, probe):
+    assert check_removal(BEFORE, GOOD[name].clamp(0, 1), MASK, probe).score < 0.3
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_an_object_is_seen(name):
-    assert check_removal(BEFORE, BAD[name].clamp(0, 1), MASK).score > 0.8
+def test_an_object_is_seen(name, probe):
+    assert check_removal(BEFORE, BAD[name].clamp(0, 1), MASK, probe).score > 0.8
 
 
-def test_nothing_changed_scores_about_0():
-    verdict = check_removal(BEFORE, BEFORE, MASK)
+def test_nothing_changed_scores_about_0(probe):
+    verdict = check_removal(BEFORE, BEFORE, MASK, probe)
     assert verdict.score < 0.05
     assert verdict.box is None
 
@@ -219,18 +234,18 @@ def _all_but_one():
     ids=["a pixel", "touching all borders", "all but a pixel", "one half", "a line"],
 )
 @pytest.mark.parametrize("image", [TRUTH, torch.full_like(TRUTH, 0.5)], ids=["photo", "flat"])
-def test_odd_masks_give_a_score(mask, image):
-    verdict = check_removal(image, image, mask)
+def test_odd_masks_give_a_score(mask, image, probe):
+    verdict = check_removal(image, image, mask, probe)
     assert 0 <= verdict.score < 0.3
 
 
 @pytest.mark.parametrize(("height", "width"), [(16, 16), (2, 2), (1, 9), (33, 5)])
-def test_tiny_images_give_a_score(height, width):
+def test_tiny_images_give_a_score(height, width, probe):
     image = torch.rand(1, height, width, 3, generator=torch.Generator().manual_seed(2))
     mask = torch.zeros(1, height, width)
     mask[0, 0, : max(1, width // 2)] = 1
     for after in (image, 1 - image):
-        assert 0 <= check_removal(image, after, mask).score <= 1
+        assert 0 <= check_removal(image, after, mask, probe).score <= 1
 
 
 def test_the_best_is_chosen():
@@ -298,3 +313,28 @@ def test_input_that_cannot_work_is_refused(before, after, mask, parts):
         check_candidates(before, after, mask)
     for part in parts:
         assert part in str(refused.value)
+
+
+def test_the_network_tells_a_background_of_large_parts_from_a_thing(installed, photo):
+    scene, coins, x, y, radius = photo("coffee"), photo("coins"), 38, 228, 37
+    rows, columns = torch.meshgrid(*(torch.arange(n) for n in scene.shape[1:3]), indexing="ij")
+    away = ((columns - x) ** 2 + (rows - y) ** 2).sqrt()
+    mask = (away <= radius).float()[None]
+    filled = cv2.inpaint(
+        (scene[0].numpy() * 255).round().astype(np.uint8),
+        mask[0].numpy().astype(np.uint8),
+        3,
+        cv2.INPAINT_NS,
+    )
+    before = torch.from_numpy(filled)[None] / 255
+    half = radius // 2
+    coin = scene.clone()
+    shrunk = cv2.resize(coins[0, 14:70, 306:362].numpy(), (2 * half, 2 * half))
+    place = (slice(y - half, y + half), slice(x - half, x + half))
+    disc = (away <= half - 1)[place][..., None]
+    coin[0][place] = torch.where(disc, torch.from_numpy(shrunk), coin[0][place])
+    assert check_removal(before, scene, mask).score > 0.5
+    assert check_removal(before, scene, mask, installed).score < 0.4
+    seen = check_removal(before, coin, mask, installed)
+    assert seen.score > 0.8
+    assert "a thing of its own" in seen.reason

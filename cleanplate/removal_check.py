@@ -22,7 +22,7 @@ THRESHOLD = 0.5
 
 _INTERCEPT = 11.652
 _WEIGHTS = Features(2.471, 3.458, 1.561, 0.527, 0.848, 0.434, -3.603)
-"""Of a logistic regression, printed by ``python benchmarks/removal.py check --fit --cases 816
+"""Of a logistic regression, printed by ``python benchmarks/removal.py check --fit --cases 3392
 --photos FOLDER``. It looks at tuning photos only; results are reported on other photos and
 cut-outs."""
 

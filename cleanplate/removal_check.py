@@ -97,12 +97,14 @@ def check_removal(
         )
     seen = view(_array(before), _array(after), hole.cpu().numpy(), found)
     features, box = measure(seen)
-    odds, added = (_odds(features), 0.0) if probe is None else probe.odds(features, seen)
+    if probe is None:
+        weights, odds, added = _WEIGHTS, _INTERCEPT + features.weighed(_WEIGHTS), 0.0
+    else:
+        weights, (odds, added) = probe.features, probe.odds(features, seen)
     score = 1 / (1 + exp(-min(max(odds, -50.0), 50.0)))
     if score <= THRESHOLD:
         reason = "nothing that the surroundings do not explain"
         return RemovalVerdict(score, None, reason, features)
-    weights = _WEIGHTS if probe is None else probe.features
     return RemovalVerdict(score, box, _reason(features, weights, added, box), features)
 
 
@@ -131,11 +133,6 @@ def best_of(verdicts: Sequence[RemovalVerdict], threshold: float = THRESHOLD) ->
 
 def _array(image: Tensor) -> np.ndarray:
     return image[0, ..., :3].to("cpu", torch.float32).clamp(0, 1).numpy()
-
-
-def _odds(features: Features) -> float:
-    weighted = zip(_WEIGHTS.values, features.values, strict=True)
-    return _INTERCEPT + sum(weight * value for weight, value in weighted)
 
 
 def _reason(features: Features, weights: Features, added: float, box: Box | None) -> str:

@@ -60,6 +60,10 @@ class Features:
             self.grain,
         )
 
+    def weighed(self, weights: Features) -> float:
+        """The sum of the features, each times its weight."""
+        return sum(w * x for w, x in zip(weights.values, self.values, strict=True))
+
 
 def _high(values: Array, quantile: float = 0.97) -> float:
     return float(np.quantile(values, quantile)) if values.size else 0.0

@@ -62,8 +62,7 @@ class Probe:
         The second is what it adds beyond what it adds to good refinements on average.
         """
         added = float(describe(self.network, view) @ self.seen)
-        weighted = zip(self.features.values, features.values, strict=True)
-        known = sum(weight * value for weight, value in weighted)
+        known = features.weighed(self.features)
         return self.intercept + known + added, added - self.typical
 
 
